@@ -1,0 +1,78 @@
+"""Everything known about one frame, and about one study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from marrowpoint.cortex import Cortex
+from marrowpoint.exposure import Exposure
+from marrowpoint.frame import Calibration, Frame
+from marrowpoint.needle import Needle
+from marrowpoint.placement import Placement
+from marrowpoint.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Which program, thresholds and model a result comes from."""
+
+    marrowpoint: str
+    profile: str
+    profile_sha256: str
+    model_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Assessment:
+    """Everything known about one frame; what overlay, record, report and viewer consume.
+
+    Parameters
+    ----------
+    frame : Frame
+    exposure : Exposure or None
+        None for ultrasound and for frames that were refused before they were searched.
+    needle : Needle or None
+    outer_diameter_mm : float or None
+        Declared needle outer diameter [mm].
+    cortex : Cortex or None
+    calibration : Calibration
+        Scale in use, also where there is no placement.
+    placement : Placement or None
+    verdict : Verdict
+    provenance : Provenance
+    """
+
+    frame: Frame
+    exposure: Exposure | None = None
+    needle: Needle | None = None
+    outer_diameter_mm: float | None = None
+    cortex: Cortex | None = None
+    calibration: Calibration
+    placement: Placement | None = None
+    verdict: Verdict
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StudyAssessment:
+    """What the frames of one needle position say together.
+
+    Parameters
+    ----------
+    study_instance_uid : str
+    frames : tuple of str
+        ``"path#frame_number"`` of each frame used.
+    verdict : Verdict
+    tip_position_mm : tuple of float or None
+        Triangulated tip (patient-table axes, mm, relative to the isocentre).
+    tip_residual_mm : float or None
+        Root-mean-square distance of the tip's rays from that point [mm].
+    provenance : Provenance
+    """
+
+    study_instance_uid: str
+    frames: tuple[str, ...]
+    verdict: Verdict
+    tip_position_mm: tuple[float, float, float] | None = None
+    tip_residual_mm: float | None = None
+    provenance: Provenance

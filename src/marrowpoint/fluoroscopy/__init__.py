@@ -1,0 +1,1 @@
+"""Reads a fluoroscopic frame: field of view, needle, hip bone."""

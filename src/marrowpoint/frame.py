@@ -1,0 +1,179 @@
+"""One picture as it was saved: pixels, where they come from, how the C-arm stood and what the header says of scale.
+
+There is no field for a patient: identity cannot leak from what is not there.
+Image points are (row, column) pixel coordinates; the centre of the top-left pixel is (0, 0).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatImage = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Points = NDArray[np.float64]
+
+
+class ViewKind(StrEnum):
+    """What the beam direction shows of the hip bone (design section 4)."""
+
+    AP = "ap"
+    TANGENTIAL = "tangential"
+    ILIAC_OBLIQUE = "iliac_oblique"
+    LATERAL = "lateral"
+    END_ON = "end_on"
+    UNKNOWN = "unknown"
+
+
+class ViewOrigin(StrEnum):
+    """Who says which view it is."""
+
+    DICOM = "dicom"
+    OPERATOR = "operator"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Direction of the beam.
+
+    Parameters
+    ----------
+    kind : ViewKind
+        Named view.
+    origin : ViewOrigin
+        Where the name comes from.
+    primary_deg, secondary_deg : float or None
+        Positioner Primary and Secondary Angle [deg] (DICOM PS3.3 C.8.7.5).
+    """
+
+    kind: ViewKind = ViewKind.UNKNOWN
+    origin: ViewOrigin = ViewOrigin.UNKNOWN
+    primary_deg: float | None = None
+    secondary_deg: float | None = None
+
+
+class SpacingSource(StrEnum):
+    """Rungs of the scale ladder, best first (design section 6)."""
+
+    FIDUCIAL = "fiducial"
+    INSTRUMENT = "instrument"
+    OBJECT_PLANE = "object_plane"
+    MAGNIFICATION = "magnification"
+    PATIENT_SPACING = "patient_spacing"
+    REGION = "region"
+    DETECTOR_PLANE = "detector_plane"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelSpacing:
+    """Millimetres a pixel, with where they come from.
+
+    Parameters
+    ----------
+    row_mm, column_mm : float
+        Distance between rows and between columns [mm] (DICOM order).
+    source : SpacingSource
+        Rung of the ladder.
+    relative_u : float
+        Expanded (k = 2) relative uncertainty, e.g. 0.03 = 3 %.
+    note : str
+        Which tags or which needle gave it.
+    """
+
+    row_mm: float
+    column_mm: float
+    source: SpacingSource
+    relative_u: float
+    note: str = ""
+
+    @property
+    def mm_per_px(self) -> float:
+        """Geometric mean of both spacings [mm/px]; equal to each for square pixels."""
+        return float(np.sqrt(self.row_mm * self.column_mm))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """The scale used and everything that was said about scale.
+
+    Parameters
+    ----------
+    spacing : PixelSpacing or None
+        The rung in use; None where nothing can be trusted (method ``none``).
+    rungs : tuple of PixelSpacing
+        All rungs that gave a value, best first.
+    conflicts : tuple of str
+        Sentences: tags refused by name, rungs that disagree beyond their uncertainty.
+    """
+
+    spacing: PixelSpacing | None = None
+    rungs: tuple[PixelSpacing, ...] = ()
+    conflicts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameReference:
+    """Where a frame comes from; everything here may stand in a report.
+
+    Parameters
+    ----------
+    path : str
+        Path relative to the folder that was given, with forward slashes.
+    frame_number : int
+        1-based.
+    number_of_frames : int
+        Frames in the file.
+    pixel_sha256 : str
+        SHA-256 of the decoded stored values, little endian, this frame only.
+    acquired : datetime or None
+        Acquisition (else content) date and time as written in the file.
+    """
+
+    path: str
+    frame_number: int = 1
+    number_of_frames: int = 1
+    modality: str = "OT"
+    rows: int
+    columns: int
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    series_instance_uid: str = ""
+    study_instance_uid: str = ""
+    transfer_syntax_uid: str = ""
+    acquired: datetime | None = None
+    pixel_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Frame:
+    """One picture, read-only.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (M, N), float32
+        Luminance after the modality LUT, scaled to 0..1 over the stored range, as the file presents it (MONOCHROME1 is NOT
+        undone: polarity is decided from the picture by `fluoroscopy.field`). Colour is reduced to luminance.
+    valid : ndarray of shape (M, N), bool
+        False where the header says there is no picture (display shutter, padding).
+    reference : FrameReference
+        Where it comes from.
+    view : View
+        Beam direction.
+    header_spacing : Calibration
+        The ladder as far as the header alone can climb it.
+    side : {"L", "R", ""}
+        Side of the patient the needle is in, as stated by operator or header.
+    """
+
+    pixels: FloatImage
+    valid: Mask
+    reference: FrameReference
+    view: View = View()
+    header_spacing: Calibration = Calibration()
+    side: str = ""

@@ -1,0 +1,46 @@
+"""Where the tip lies, in lengths with their doubt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from marrowpoint.frame import Calibration
+from marrowpoint.measurement import Measurement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Lengths of one frame; None where the frame cannot tell.
+
+    Sign convention: `tip_to_cortex` is **positive inside bone, negative outside**.
+
+    Parameters
+    ----------
+    tip_to_cortex : Measurement or None
+        Signed distance from the tip to the nearest point of the outline, at the depth of the tip.
+    insertion_depth : Measurement or None
+        Needle past the entry cortex, along the shaft; projected, so a lower bound.
+    bone_thickness : Measurement or None
+        Local thickness at the tip, outer table to outer table.
+    in_plane_width : Measurement or None
+        Largest inscribed disc of the outline that holds the tip: an upper bound of the thickness.
+    thin_bone_margin : Measurement or None
+        In-plane distance from the tip to the nearest place where bone is thin.
+    far_cortex_reserve : Measurement or None
+        Distance ahead of the tip, along the shaft, to where the needle would leave the silhouette.
+    nearest_cortex, entry, nearest_thin : tuple of float or None
+        (row, column) of the nearest outline point, of the entry through the cortex, of the nearest thin bone [px].
+    calibration : Calibration
+        Scale in use.
+    """
+
+    calibration: Calibration
+    tip_to_cortex: Measurement | None = None
+    insertion_depth: Measurement | None = None
+    bone_thickness: Measurement | None = None
+    in_plane_width: Measurement | None = None
+    thin_bone_margin: Measurement | None = None
+    far_cortex_reserve: Measurement | None = None
+    nearest_cortex: tuple[float, float] | None = None
+    entry: tuple[float, float] | None = None
+    nearest_thin: tuple[float, float] | None = None

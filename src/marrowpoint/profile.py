@@ -1,0 +1,122 @@
+"""Every threshold, read from a named TOML file in which each stands with its source."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from marrowpoint.errors import InvalidProfile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictLimits:
+    """Thresholds of the verdicts (design section 5)."""
+
+    thin_below_mm: float
+    thick_from_mm: float
+    shallow_below_mm: float
+    abstain_above_u_mm: float
+    thin_margin_mm: float
+    far_reserve_mm: float
+    complementary_from_deg: float
+    min_bone_confidence: float
+    min_needle_confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleLimits:
+    """Relative expanded (k = 2) uncertainties of the scale ladder, and what is too absurd to use."""
+
+    fiducial_u: float
+    object_plane_u: float
+    magnification_u: float
+    patient_spacing_u: float
+    region_u: float
+    detector_plane_u: float
+    instrument_edge_px: float
+    instrument_min_width_px: float
+    min_mm_per_px: float
+    max_mm_per_px: float
+    tag_disagreement: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """A named, versioned set of thresholds.
+
+    Parameters
+    ----------
+    name, version : str
+    sha256 : str
+        Hash of the file's bytes; it stands in every result.
+    verdict : VerdictLimits
+    scale : ScaleLimits
+    """
+
+    name: str
+    version: str
+    sha256: str
+    verdict: VerdictLimits
+    scale: ScaleLimits
+
+    @property
+    def label(self) -> str:
+        """``name@version``."""
+        return f"{self.name}@{self.version}"
+
+
+SECTIONS: dict[str, type] = {"verdict": VerdictLimits, "scale": ScaleLimits}
+
+
+def parse_profile(data: bytes) -> Profile:
+    """Build a profile from the bytes of its TOML file.
+
+    Parameters
+    ----------
+    data : bytes
+        TOML: ``name``, ``version`` and one table a section, each threshold as ``{ value = ..., source = "..." }``.
+
+    Returns
+    -------
+    Profile
+
+    Raises
+    ------
+    InvalidProfile
+        If it is no TOML, or a threshold is unknown, missing, not a finite number or without a source.
+    """
+    try:
+        table = tomllib.loads(data.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidProfile("invalid_profile", f"the profile is no TOML file: {error}") from error
+    unknown = set(table) - set(SECTIONS) - {"name", "version"}
+    if unknown:
+        raise InvalidProfile("invalid_profile", f"the profile has unknown entries: {', '.join(sorted(unknown))}")
+    for key in ("name", "version"):
+        if not isinstance(table.get(key), str):
+            raise InvalidProfile("invalid_profile", f"the profile has no text entry {key!r}")
+    sections = {key: _section(key, kind, table.get(key, {})) for key, kind in SECTIONS.items()}
+    return Profile(name=table["name"], version=table["version"], sha256=hashlib.sha256(data).hexdigest(), **sections)
+
+
+def _section(name: str, kind: type, table: Any) -> Any:
+    if not isinstance(table, dict):
+        raise InvalidProfile("invalid_profile", f"{name} must be a table")
+    wanted = {field.name for field in dataclasses.fields(kind)}
+    if set(table) != wanted:
+        wrong = ", ".join(sorted(set(table) ^ wanted))
+        raise InvalidProfile("invalid_profile", f"section {name}: unknown or missing thresholds: {wrong}")
+    return kind(**{key: _value(f"{name}.{key}", entry) for key, entry in table.items()})
+
+
+def _value(name: str, entry: Any) -> float:
+    if not isinstance(entry, dict) or set(entry) != {"value", "source"} or not str(entry["source"]).strip():
+        raise InvalidProfile("invalid_profile", f"{name}: write {{ value = NUMBER, source = \"where it comes from\" }}")
+    value = entry["value"]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise InvalidProfile("invalid_profile", f"{name}: {value!r} is no finite number")
+    return float(value)

@@ -1,0 +1,1 @@
+"""Reads an ultrasound frame: sector, needle, bone surface."""
