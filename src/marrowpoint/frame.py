@@ -150,6 +150,36 @@ class FrameReference:
     pixel_sha256: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UltrasoundRegion:
+    """One item of the Sequence of Ultrasound Regions (0018,6011), as it stands in the file (DICOM PS3.3 C.8.5.5).
+
+    Parameters
+    ----------
+    spatial_format : int
+        0018,6012: 1 = a two-dimensional picture; 0 = none, 2 = M-mode, 3 = spectral, 4 = waveform, 5 = graphics.
+    data_type : int
+        0018,6014: 1 = tissue, 2 = colour flow, ...
+    top, left, bottom, right : int
+        Location in the frame [px], both ends included.
+    row_unit, column_unit : int
+        Codes of the physical units along rows and columns (0018,6026 and 0018,6024); 3 = cm, the only one of space.
+    row_delta, column_delta : float
+        Signed physical step from one row or column to the next (0018,602E and 0018,602C), in those units.
+    """
+
+    spatial_format: int
+    data_type: int
+    top: int
+    left: int
+    bottom: int
+    right: int
+    row_unit: int
+    column_unit: int
+    row_delta: float
+    column_delta: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Frame:
     """One picture, read-only.
@@ -169,6 +199,11 @@ class Frame:
         The ladder as far as the header alone can climb it.
     side : {"L", "R", ""}
         Side of the patient the needle is in, as stated by operator or header.
+    regions : tuple of UltrasoundRegion
+        Ultrasound: the regions that hold for this frame, in the order of the file.
+    coloured : ndarray of shape (M, N), bool, or None
+        Where a colour picture is not grey (largest minus smallest of R, G, B above 0.15): colour Doppler, marks of the
+        user interface. None for a picture without colour.
     """
 
     pixels: FloatImage
@@ -177,3 +212,5 @@ class Frame:
     view: View = View()
     header_spacing: Calibration = Calibration()
     side: str = ""
+    regions: tuple[UltrasoundRegion, ...] = ()
+    coloured: Mask | None = None
