@@ -180,6 +180,28 @@ class UltrasoundRegion:
     column_delta: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeamGeometry:
+    """Distances of the cone beam and how the patient lay, as the header states them.
+
+    Parameters
+    ----------
+    sid_mm : float or None
+        Distance Source to Detector (0018,1110) [mm].
+    sod_mm : float or None
+        Distance Source to Patient (0018,1111), taken as source to isocentre [mm].
+    imager_spacing_mm : tuple of float or None
+        Imager Pixel Spacing (0018,1164) at the detector, between rows and between columns [mm].
+    patient_position : str
+        Patient Position (0018,5100), for instance ``"HFP"``; empty where absent.
+    """
+
+    sid_mm: float | None = None
+    sod_mm: float | None = None
+    imager_spacing_mm: tuple[float, float] | None = None
+    patient_position: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Frame:
     """One picture, read-only.
@@ -204,6 +226,8 @@ class Frame:
     coloured : ndarray of shape (M, N), bool, or None
         Where a colour picture is not grey (largest minus smallest of R, G, B above 0.15): colour Doppler, marks of the
         user interface. None for a picture without colour.
+    geometry : BeamGeometry or None
+        Distances of the cone beam; None where the header states none.
     """
 
     pixels: FloatImage
@@ -214,3 +238,4 @@ class Frame:
     side: str = ""
     regions: tuple[UltrasoundRegion, ...] = ()
     coloured: Mask | None = None
+    geometry: BeamGeometry | None = None
