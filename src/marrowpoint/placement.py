@@ -30,6 +30,10 @@ class Placement:
         Distance ahead of the tip, along the shaft, to where the needle would leave the silhouette.
     nearest_cortex, entry, nearest_thin : tuple of float or None
         (row, column) of the nearest outline point, of the entry through the cortex, of the nearest thin bone [px].
+    shaft_leaves_bone : bool
+        Tip inside: between tip and entry the shaft lies outside the outline for a stretch.
+    shaft_crosses_bone : bool
+        Tip outside: the shaft behind it crosses the bone.
     calibration : Calibration
         Scale in use.
     """
@@ -44,3 +48,5 @@ class Placement:
     nearest_cortex: tuple[float, float] | None = None
     entry: tuple[float, float] | None = None
     nearest_thin: tuple[float, float] | None = None
+    shaft_leaves_bone: bool = False
+    shaft_crosses_bone: bool = False

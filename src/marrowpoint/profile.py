@@ -22,6 +22,7 @@ class VerdictLimits:
     abstain_above_u_mm: float
     thin_margin_mm: float
     far_reserve_mm: float
+    depth_warning_mm: float
     complementary_from_deg: float
     min_bone_confidence: float
     min_needle_confidence: float
@@ -45,6 +46,25 @@ class ScaleLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StudyLimits:
+    """Thresholds of what several views may say together; doubts named ``_sd_`` are k = 1."""
+
+    angle_sd_deg: float
+    roll_sd_deg: float
+    isocentre_sd_mm: float
+    separate_from_deg: float
+    same_view_within_deg: float
+    redirected_from_deg: float
+    pause_min: float
+    longest_needle_mm: float
+    depth_view_from_deg: float
+    depth_from_mm: float
+    deepest_mm: float
+    depth_per_thickness: float
+    cortex_mm: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """A named, versioned set of thresholds.
 
@@ -55,6 +75,7 @@ class Profile:
         Hash of the file's bytes; it stands in every result.
     verdict : VerdictLimits
     scale : ScaleLimits
+    study : StudyLimits
     """
 
     name: str
@@ -62,6 +83,7 @@ class Profile:
     sha256: str
     verdict: VerdictLimits
     scale: ScaleLimits
+    study: StudyLimits
 
     @property
     def label(self) -> str:
@@ -69,7 +91,7 @@ class Profile:
         return f"{self.name}@{self.version}"
 
 
-SECTIONS: dict[str, type] = {"verdict": VerdictLimits, "scale": ScaleLimits}
+SECTIONS: dict[str, type] = {"verdict": VerdictLimits, "scale": ScaleLimits, "study": StudyLimits}
 
 
 def parse_profile(data: bytes) -> Profile:
