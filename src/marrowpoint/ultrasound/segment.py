@@ -1,0 +1,259 @@
+"""Trace the bone surface: a bright line with a shadow behind it, one depth a beam, and no line where there is none.
+
+What is traced is the first crest of the echo along the beam, not the middle of the bright band. The band behind it is the
+pulse ringing on (several millimetres); the outer edge of the cortex is where it begins. A pulse has half its length before
+the interface, so the crest of its envelope, not its first rise, marks the interface itself.
+
+Sources: bright ridge, shadow and dynamic programming, Foroughi et al. 2007; local phase symmetry with a shadow term,
+Hacihaliloglu et al. 2017; monogenic signal, Felsberg and Sommer 2001.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy import fft
+
+from marrowpoint.errors import NotAssessable
+from marrowpoint.frame import FloatImage, Mask
+from marrowpoint.ultrasound.beams import BeamSpace
+
+TAIL_MM = 5.0  # the echo of bone rings on for several millimetres; the shadow counts from there
+SHADOW_MM = 25.0  # deeper than this the picture fades by itself
+SKIN_MM = 4.0  # probe face and skin are bright everywhere and are no bone
+RIDGE_WAVELENGTH_MM = 4.0  # a line about 1 to 2 mm thick
+NO_BONE = 0.34  # unary score below which "no bone" is the better explanation of a beam
+SWITCH = 1.6  # cost of a surface that begins or ends, in beams of good bone
+JUMP_PER_MM = 0.05  # a flank of the crest drops by more than a millimetre a beam
+JUMP_CAP = 1.2  # one bone may stand in front of another
+MIN_RUN_MM = 3.0  # a shorter piece is speckle
+PLATEAU_MM = 0.5  # a saturated echo: the crest lies at most so far behind its first full sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Surface:
+    """The bone surface in beam space.
+
+    Parameters
+    ----------
+    sample : ndarray of shape (B,), float64
+        Depth of the surface along each beam [samples]; NaN where no bone is seen. Never leaves the ultrasound package.
+    confidence : ndarray of shape (B,), float64
+        0..1 for each beam.
+    """
+
+    sample: np.ndarray
+    confidence: np.ndarray
+
+    @property
+    def seen(self) -> Mask:
+        """Beams that meet bone."""
+        seen: Mask = np.isfinite(self.sample)
+        return seen
+
+
+def trace_surface(beams: BeamSpace) -> Surface:
+    """Find the bone surface along each beam.
+
+    Parameters
+    ----------
+    beams : BeamSpace
+
+    Returns
+    -------
+    Surface
+
+    Raises
+    ------
+    NotAssessable
+        Code ``no_bone`` if no beam shows a bright line with a shadow behind it.
+    """
+    score = bone_score(beams)
+    path = _best_path(score, beams)
+    sample, confidence = _refined(path, score, beams)
+    sample = _without_crumbs(sample, beams)
+    if not np.isfinite(sample).any():
+        raise NotAssessable("no_bone", "no bright line with a shadow behind it was found")
+    return Surface(sample=sample, confidence=np.where(np.isfinite(sample), confidence, 0.0))
+
+
+def bone_score(beams: BeamSpace) -> FloatImage:
+    """How much each sample looks like the surface of bone: bright, a line, and dark behind.
+
+    Parameters
+    ----------
+    beams : BeamSpace
+
+    Returns
+    -------
+    ndarray of shape (B, D), float32
+        0..1.
+    """
+    mm = beams.mm_per_sample
+    smooth = cv2.GaussianBlur(beams.echo, (0, 0), sigmaX=max(0.35 / mm, 0.5), sigmaY=1.0)
+    shadow, tissue = _shadow(smooth, beams)
+    bright = np.clip((smooth - tissue) / (0.75 - 0.5 * tissue), 0, 1)
+    ridge = phase_symmetry(smooth, wavelength=RIDGE_WAVELENGTH_MM / mm)
+    score = shadow * (0.65 * bright + 0.35 * np.sqrt(ridge * bright))
+    score[~beams.known] = 0
+    score[:, : int(SKIN_MM / mm)] = 0
+    return score.astype(np.float32)
+
+
+def phase_symmetry(image: FloatImage, *, wavelength: float) -> FloatImage:
+    """Bright-line phase symmetry of the monogenic signal at one scale.
+
+    Parameters
+    ----------
+    image : ndarray of shape (M, N)
+    wavelength : float
+        Centre wavelength of the log-Gabor band [px].
+
+    Returns
+    -------
+    ndarray of shape (M, N), float32
+        0..1, large on bright lines.
+    """
+    rows, columns = (fft.next_fast_len(n, real=True) for n in image.shape)
+    spectrum = fft.rfft2(image, s=(rows, columns))
+    v = fft.fftfreq(rows)[:, None].astype(np.float32)
+    u = fft.rfftfreq(columns)[None].astype(np.float32)
+    radius = np.hypot(u, v)
+    radius[0, 0] = 1.0
+    band = np.exp(-(np.log(radius * np.float32(wavelength)) ** 2) / (2 * np.log(0.55) ** 2)).astype(np.float32)
+    band[0, 0] = 0.0
+    filtered = spectrum * band
+    even = fft.irfft2(filtered, s=(rows, columns))[: image.shape[0], : image.shape[1]]
+    odd_u = fft.irfft2(filtered * (1j * u / radius), s=(rows, columns))[: image.shape[0], : image.shape[1]]
+    odd_v = fft.irfft2(filtered * (1j * v / radius), s=(rows, columns))[: image.shape[0], : image.shape[1]]
+    odd = np.hypot(odd_u, odd_v)
+    amplitude = np.hypot(even, odd)
+    threshold = 0.01  # echoes fainter than this are noise of the empty screen
+    symmetry: FloatImage = (np.clip(even - 0.6 * odd - threshold, 0, None) / (amplitude + threshold)).astype(np.float32)
+    return symmetry
+
+
+def _shadow(smooth: FloatImage, beams: BeamSpace) -> tuple[FloatImage, FloatImage]:
+    """How dark it is behind each sample (0..1), and the grey level of tissue above it."""
+    mm, depth = beams.mm_per_sample, smooth.shape[1]
+    total = np.concatenate([np.zeros((len(smooth), 1), np.float32), np.cumsum(smooth, axis=1)], axis=1)
+    index = np.arange(depth)
+    first = np.minimum(index + int(TAIL_MM / mm), depth)
+    last = np.minimum(first + int(SHADOW_MM / mm), depth)
+    behind = (total[:, last] - total[:, first]) / np.maximum(last - first, 1)
+    start = int(SKIN_MM / mm)
+    above_from = np.clip(index - int(SHADOW_MM / mm), min(start, depth - 1), depth)
+    above_to = np.maximum(index - int(1.0 / mm), above_from + 1)
+    # a needle or a fascia above would make any tissue look dark by comparison
+    ceiling = float(np.percentile(smooth[beams.known], 75)) if beams.known.any() else 1.0
+    plain = np.cumsum(np.minimum(smooth, ceiling), axis=1)
+    plain = np.concatenate([np.zeros((len(smooth), 1), np.float32), plain], axis=1)
+    above = (plain[:, np.minimum(above_to, depth)] - plain[:, above_from]) / np.maximum(above_to - above_from, 1)
+    # one beam's tissue is patchy: the level is shared with its neighbours
+    above = cv2.blur(np.ascontiguousarray(above), (1, 41), borderType=cv2.BORDER_REPLICATE)
+    dark = np.clip(1.6 - 2.2 * behind / np.maximum(above, 0.02), 0, 1)
+    # near the end of the beam there is little or no shadow left to judge by
+    evidence = np.clip((last - first) / (3.0 / mm), 0, 1)
+    return (dark * evidence + 0.5 * (1 - evidence)).astype(np.float32), above.astype(np.float32)
+
+
+def _best_path(score: FloatImage, beams: BeamSpace) -> np.ndarray:
+    """Viterbi over beams with a state for no bone; -1 where that is the best."""
+    count, depth = score.shape
+    slope = JUMP_PER_MM * beams.mm_per_sample
+    ramp = (slope * np.arange(depth)).astype(np.float32)
+    gain = score - np.float32(NO_BONE)
+    value = np.empty((count, depth + 1), np.float32)
+    value[0, :depth], value[0, depth] = gain[0] - SWITCH, 0.0
+    for b in range(1, count):
+        previous = value[b - 1, :depth]
+        down = np.maximum.accumulate(previous + ramp) - ramp
+        up = (np.maximum.accumulate((previous - ramp)[::-1]))[::-1] + ramp
+        stay = np.maximum(np.maximum(down, up), previous.max() - JUMP_CAP)
+        value[b, :depth] = np.maximum(stay, value[b - 1, depth] - SWITCH) + gain[b]
+        value[b, depth] = max(value[b - 1, depth], float(previous.max()) - SWITCH)
+    return _traced_back(value, ramp)
+
+
+def _traced_back(value: np.ndarray, ramp: np.ndarray) -> np.ndarray:
+    count, depth = value.shape[0], value.shape[1] - 1
+    path = np.full(count, -1)
+    state = int(np.argmax(np.append(value[-1, :depth] - SWITCH, value[-1, depth])))
+    for b in range(count - 1, -1, -1):
+        path[b] = state if state < depth else -1
+        if b == 0:
+            break
+        options = value[b - 1].copy()
+        if state == depth:
+            options[:depth] -= SWITCH
+        else:
+            options[:depth] -= np.minimum(ramp[np.abs(np.arange(depth) - state)], JUMP_CAP)
+            options[depth] -= SWITCH
+        state = int(np.argmax(options))
+    return path
+
+
+def _refined(path: np.ndarray, score: FloatImage, beams: BeamSpace) -> tuple[np.ndarray, np.ndarray]:
+    """Sub-pixel crest of the echo nearest to the path, and a confidence for each beam."""
+    mm = beams.mm_per_sample
+    profile = cv2.GaussianBlur(beams.echo, (0, 0), sigmaX=max(0.2 / mm, 0.4), sigmaY=0.7)
+    reach = max(int(1.6 / mm), 2)
+    sample, confidence = np.full(len(path), np.nan), np.zeros(len(path))
+    for b in np.flatnonzero(path >= 0):
+        low, high = max(path[b] - reach, 0), min(path[b] + reach + 1, profile.shape[1])
+        sample[b] = low + _crest(profile[b, low:high], plateau=PLATEAU_MM / mm)
+        confidence[b] = np.clip(score[b, low:high].max() / 0.8, 0, 1)
+    return sample, confidence
+
+
+def _crest(profile: np.ndarray, *, plateau: float) -> float:
+    """Position of the first crest; of a flat top no more than `plateau` behind its beginning."""
+    top = int(np.argmax(profile))
+    full = profile >= profile[top] - 0.015
+    start = top
+    while start > 0 and full[start - 1]:
+        start -= 1
+    end = top
+    while end < len(profile) - 1 and full[end + 1]:
+        end += 1
+    if end - start < 2 and 0 < top < len(profile) - 1:
+        a, b, c = (float(x) for x in profile[top - 1 : top + 2])
+        curve = a - 2 * b + c
+        return top + (0.5 * (a - c) / curve if curve < -1e-6 else 0.0)
+    return start + min((end - start) / 2, plateau)
+
+
+def _without_crumbs(sample: np.ndarray, beams: BeamSpace) -> np.ndarray:
+    """Drop pieces too short to be bone; a piece ends at a gap or at a jump."""
+    out = sample.copy()
+    for piece in pieces(sample, beams):
+        where = sample[piece]
+        across = beams.beam_pitch(float(np.mean(where))) * (len(piece) - 1)
+        if np.hypot(across, np.ptp(where)) * beams.mm_per_sample < MIN_RUN_MM:
+            out[piece] = np.nan
+    return out
+
+
+def pieces(sample: np.ndarray, beams: BeamSpace, *, jump_mm: float = 6.0) -> list[np.ndarray]:
+    """Runs of neighbouring beams without a gap or a jump.
+
+    Parameters
+    ----------
+    sample : ndarray of shape (B,)
+        Depth of each beam [samples], NaN where there is none.
+    beams : BeamSpace
+    jump_mm : float
+        Neighbouring beams further apart than this belong to different pieces [mm].
+
+    Returns
+    -------
+    list of ndarray of int
+        Indices of the beams of each piece.
+    """
+    seen = np.flatnonzero(np.isfinite(sample))
+    if len(seen) == 0:
+        return []
+    breaks = (np.diff(seen) > 1) | (np.abs(np.diff(sample[seen])) * beams.mm_per_sample > jump_mm)
+    return np.split(seen, np.flatnonzero(breaks) + 1)
