@@ -1,0 +1,208 @@
+"""Read the frames of a file one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from marrowpoint.calibrate import spacing_from_header
+from marrowpoint.errors import MarrowpointError, UnreadableImage, UnsupportedImage
+from marrowpoint.frame import Frame, FrameReference, ViewKind
+from marrowpoint.profile import ScaleLimits
+from marrowpoint.read.files import ImageFile
+from marrowpoint.read.geometry import header_geometry, ultrasound_regions
+from marrowpoint.read.groups import first_value
+from marrowpoint.read.header import OpenFile, open_dicom
+from marrowpoint.read.luminance import Scaling, luminance, scaling_of
+from marrowpoint.read.pixels import PixelDescription, StoredFrame, decode_frame, decode_frames, describe_pixels
+from marrowpoint.read.quiet import quiet
+from marrowpoint.read.shutters import padding_range, valid_area
+from marrowpoint.read.views import frame_view
+
+# Projections and ultrasound; MG only because it is a projection with the same tags of scale.
+_MODALITIES = {"XA", "RF", "DX", "CR", "DR", "MG", "SC", "OT", "US", "XC", "DS", "DF"}
+_KINDS = {
+    "1.2.840.10008.5.1.4.1.1.1": "CR",
+    "1.2.840.10008.5.1.4.1.1.1.1": "DX",
+    "1.2.840.10008.5.1.4.1.1.12.1": "XA",
+    "1.2.840.10008.5.1.4.1.1.12.1.1": "XA",
+    "1.2.840.10008.5.1.4.1.1.12.2": "RF",
+    "1.2.840.10008.5.1.4.1.1.12.2.1": "RF",
+    "1.2.840.10008.5.1.4.1.1.6": "US",
+    "1.2.840.10008.5.1.4.1.1.6.1": "US",
+    "1.2.840.10008.5.1.4.1.1.3": "US",
+    "1.2.840.10008.5.1.4.1.1.3.1": "US",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Statement:
+    # what the operator says, and the thresholds
+    view: ViewKind | None
+    side: str
+    scale: ScaleLimits
+
+
+def read_frames(
+    image: ImageFile,
+    *,
+    view: ViewKind | None = None,
+    side: str = "",
+    sides: Mapping[str, str] | None = None,
+    scale: ScaleLimits,
+) -> Iterator[Frame]:
+    """Read the frames of a file, one in memory at a time.
+
+    Parameters
+    ----------
+    image : ImageFile
+        From `find_images`.
+    view : ViewKind or None
+        View of every frame, where the operator says so; it wins over the header's angles.
+    side : {"L", "R", ""}
+        Side of the hip bone, where the operator says so; else the header's laterality.
+    sides : mapping of str to str, or None
+        The same by study instance UID, from the procedure sheet; used where `side` is empty.
+    scale : ScaleLimits
+        Uncertainties and absurd values of the scale ladder.
+
+    Yields
+    ------
+    Frame
+
+    Raises
+    ------
+    UnreadableImage
+        Not DICOM, cut short, damaged, no decoder, absurd numbers.
+    UnsupportedImage
+        DICOM, but neither a projection nor ultrasound, or without pixels.
+    """
+    if side not in ("", "L", "R"):
+        raise ValueError(f"side must be L, R or empty, not {side!r}")
+    with open_dicom(image) as file:
+        try:
+            yield from _frames(file, image, _Statement(view=view, side=side or _side(file.dataset, sides or {}), scale=scale))
+        except MarrowpointError:
+            raise
+        except RecursionError as error:
+            raise UnreadableImage("nested_too_deep", "the header nests sequences beyond all use: the file is damaged or hostile") from error
+        except MemoryError as error:
+            raise UnreadableImage("absurd_size", "the picture needs more memory than there is: the file is damaged or hostile") from error
+
+
+def _frames(file: OpenFile, image: ImageFile, statement: _Statement) -> Iterator[Frame]:
+    with quiet():
+        modality = _modality(file.dataset)
+        described = describe_pixels(file)
+    padding = padding_range(file.dataset, described.signed, described.bits_allocated)
+    probes = {0, described.frames // 2, described.frames - 1} if described.frames > 1 else set()
+    shared = scaling_of((decode_frame(file, described, index) for index in sorted(probes)), described, padding) if probes else None
+    for index, stored in enumerate(decode_frames(file, described)):
+        scaling = scaling_of([stored], described, padding)
+        if shared is not None:
+            scaling = shared.widened(scaling)
+        with quiet():
+            yield_frame = _frame(file, stored, index, scaling, (described, padding, modality, image.relative_path), statement)
+        yield yield_frame
+
+
+def _frame(
+    file: OpenFile,
+    stored: StoredFrame,
+    index: int,
+    scaling: Scaling,
+    context: tuple[PixelDescription, tuple[int, int] | None, str, str],
+    statement: _Statement,
+) -> Frame:
+    described, padding, modality, path = context
+    header = file.dataset
+    pixels, coloured = luminance(stored, header, index, scaling)
+    valid = valid_area(stored.values, header, index, padding)
+    for array in (pixels, valid, *(() if coloured is None else (coloured,))):
+        array.flags.writeable = False
+    regions, refused = ultrasound_regions(header)
+    geometry = header_geometry(header, index, regions, refused, ultrasound=modality == "US")
+    reference = FrameReference(
+        path=path,
+        frame_number=index + 1,
+        number_of_frames=described.frames,
+        modality=modality,
+        rows=described.rows,
+        columns=described.columns,
+        sop_class_uid=_text(header, "SOPClassUID"),
+        sop_instance_uid=_text(header, "SOPInstanceUID"),
+        series_instance_uid=_text(header, "SeriesInstanceUID"),
+        study_instance_uid=_text(header, "StudyInstanceUID"),
+        transfer_syntax_uid=str(file.transfer_syntax),
+        acquired=_acquired(header, index),
+        pixel_sha256=stored.sha256,
+    )
+    return Frame(
+        pixels=pixels,
+        valid=valid,
+        reference=reference,
+        view=frame_view(header, index, statement.side, statement.view),
+        header_spacing=spacing_from_header(geometry, statement.scale),
+        side=statement.side,
+        regions=regions,
+        coloured=coloured,
+    )
+
+
+def _modality(header: Dataset) -> str:
+    sop_class = _text(header, "SOPClassUID")
+    stated = _text(header, "Modality").upper()
+    kind = stated or _KINDS.get(sop_class, "")
+    if not kind and ".1.4.1.1.7" in sop_class:
+        kind = "OT"
+    if kind in ("IVUS", "OCT") or kind not in _MODALITIES:
+        name = kind if kind.isalnum() else UID(sop_class).name
+        name = name if name.isprintable() and len(name) <= 80 else "unknown"
+        raise UnsupportedImage("unsupported_modality", f"a picture of kind {name} is neither a projection nor ultrasound: leave it out")
+    return kind
+
+
+def _side(header: Dataset, sides: Mapping[str, str]) -> str:
+    stated = sides.get(_text(header, "StudyInstanceUID"), "")
+    if stated in ("L", "R"):
+        return stated
+    for keyword in ("FrameLaterality", "ImageLaterality", "Laterality"):
+        found = str(first_value(header, keyword, 0) or "").strip().upper()
+        if found in ("L", "R"):
+            return found
+    return ""
+
+
+def _text(header: Dataset, keyword: str) -> str:
+    value = str(header.get(keyword) or "").strip().strip("\0")
+    # a UID or code of more than 64 characters is none (PS3.5 section 9); hostile text stays out of results
+    return value if len(value) <= 64 and all(char.isalnum() or char in ". _-" for char in value) else ""
+
+
+def _acquired(header: Dataset, index: int) -> datetime | None:
+    for keyword in ("FrameAcquisitionDateTime", "FrameReferenceDateTime", "AcquisitionDateTime"):
+        found = _moment(str(first_value(header, keyword, index) or ""))
+        if found is not None:
+            return found
+    for kind in ("Acquisition", "Content", "Series", "Study"):
+        day, time = str(header.get(f"{kind}Date") or ""), str(header.get(f"{kind}Time") or "")
+        found = _moment(day + time) if len(day) == 8 and time else None
+        if found is not None:
+            return found
+    return None
+
+
+def _moment(text: str) -> datetime | None:
+    digits = text.split("+")[0].split("-")[0].strip()
+    whole, _, fraction = digits.partition(".")
+    if len(whole) not in (12, 14) or not whole.isdigit():
+        return None
+    try:
+        moment = datetime.strptime(whole.ljust(14, "0"), "%Y%m%d%H%M%S")
+    except ValueError:
+        return None
+    return moment.replace(microsecond=int(fraction[:6].ljust(6, "0"))) if fraction.isdigit() else moment

@@ -1,0 +1,142 @@
+"""What the header says of scale and of ultrasound regions, taken as it stands; `calibrate` judges it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydicom.dataset import Dataset
+
+from marrowpoint.calibrate import HeaderGeometry
+from marrowpoint.frame import UltrasoundRegion
+from marrowpoint.read.groups import first_value, numbers
+
+# Physical units of ultrasound regions, DICOM PS3.3 C.8.5.5.1.15.
+_UNITS = {
+    0: "none", 1: "percent", 2: "dB", 3: "cm", 4: "seconds", 5: "hertz", 6: "dB/seconds",
+    7: "cm/sec", 8: "cm2", 9: "cm2/sec", 10: "cm3", 11: "cm3/sec", 12: "degrees",
+}  # fmt: skip
+_CM, _TISSUE, _PICTURE = 3, 1, 1
+# Regions side by side whose steps differ by more than this show two scales.
+_SAME_SCALE = 0.01
+
+
+def header_geometry(
+    header: Dataset, index: int, regions: tuple[UltrasoundRegion, ...], refused: tuple[str, ...], *, ultrasound: bool
+) -> HeaderGeometry:
+    """Collect the tags of scale for one frame.
+
+    Parameters
+    ----------
+    header : Dataset
+    index : int
+        0-based number of the frame.
+    regions : tuple of UltrasoundRegion
+    refused : tuple of str
+        Sentences about regions that could not be read.
+    ultrasound : bool
+        The picture is an ultrasound one.
+
+    Returns
+    -------
+    HeaderGeometry
+    """
+    notes = list(refused)
+
+    def read(keyword: str, name: str, count: int) -> Any:
+        try:
+            found = numbers(first_value(header, keyword, index), count)
+        except ValueError:
+            notes.append(f"{name} is not {'a number' if count == 1 else 'a pair of numbers'}: refused")
+            return None
+        return found if found is None or count > 1 else found[0]
+
+    isocentre = read("DistanceSourceToIsocenter", "Distance Source to Isocenter (0018,9402)", 1)
+    patient = read("DistanceSourceToPatient", "Distance Source to Patient (0018,1111)", 1)
+    return HeaderGeometry(
+        pixel_spacing=read("PixelSpacing", "Pixel Spacing (0028,0030)", 2),
+        calibration_type=str(header.get("PixelSpacingCalibrationType") or ""),
+        imager_pixel_spacing=read("ImagerPixelSpacing", "Imager Pixel Spacing (0018,1164)", 2),
+        object_pixel_spacing=read("ObjectPixelSpacingInCenterOfBeam", "Object Pixel Spacing in Center of Beam (0018,9404)", 2),
+        source_to_detector_mm=read("DistanceSourceToDetector", "Distance Source to Detector (0018,1110)", 1),
+        source_to_object_mm=isocentre if patient is None else patient,
+        magnification=read("EstimatedRadiographicMagnificationFactor", "Estimated Radiographic Magnification Factor (0018,1114)", 1),
+        region_spacing=_tissue_step(regions, notes),
+        ultrasound=ultrasound,
+        refused=tuple(notes),
+    )
+
+
+def ultrasound_regions(header: Dataset) -> tuple[tuple[UltrasoundRegion, ...], tuple[str, ...]]:
+    """Read the Sequence of Ultrasound Regions (0018,6011).
+
+    Parameters
+    ----------
+    header : Dataset
+
+    Returns
+    -------
+    regions : tuple of UltrasoundRegion
+        In the order of the file.
+    refused : tuple of str
+        Sentences about items that could not be read.
+    """
+    regions, refused = [], []
+    for number, item in enumerate(header.get("SequenceOfUltrasoundRegions") or (), start=1):
+        try:
+            region = _region(item)
+        except (TypeError, ValueError, AttributeError):
+            refused.append(f"ultrasound region {number} (0018,6011) lacks its bounds, units or steps: refused")
+            continue
+        odd = {unit for unit in (region.row_unit, region.column_unit) if unit not in _UNITS}
+        if odd:
+            codes = ", ".join(str(unit) for unit in sorted(odd))
+            refused.append(f"ultrasound region {number} (0018,6011) has the unknown physical unit {codes}: refused")
+            continue
+        regions.append(region)
+    return tuple(regions), tuple(refused)
+
+
+def _region(item: Dataset) -> UltrasoundRegion:
+    def whole(keyword: str) -> int:
+        return int(item[keyword].value)
+
+    def step(keyword: str) -> float:
+        found = numbers(item[keyword].value, 1)
+        if found is None:
+            raise ValueError(f"no {keyword}")
+        return found[0]
+
+    try:
+        return UltrasoundRegion(
+            spatial_format=whole("RegionSpatialFormat"),
+            data_type=whole("RegionDataType"),
+            top=whole("RegionLocationMinY0"),
+            left=whole("RegionLocationMinX0"),
+            bottom=whole("RegionLocationMaxY1"),
+            right=whole("RegionLocationMaxX1"),
+            row_unit=whole("PhysicalUnitsYDirection"),
+            column_unit=whole("PhysicalUnitsXDirection"),
+            row_delta=step("PhysicalDeltaY"),
+            column_delta=step("PhysicalDeltaX"),
+        )
+    except KeyError as error:
+        raise ValueError("incomplete region") from error
+
+
+def _tissue_step(regions: tuple[UltrasoundRegion, ...], notes: list[str]) -> tuple[float, float] | None:
+    tissue = [region for region in regions if region.spatial_format == _PICTURE and region.data_type == _TISSUE]
+    spatial = [region for region in tissue if region.row_unit == region.column_unit == _CM]
+    for region in tissue:
+        if region not in spatial:
+            units = f"{_UNITS[region.row_unit]} by {_UNITS[region.column_unit]}"
+            notes.append(f"an ultrasound tissue region (0018,6011) is measured in {units}, not in cm: not used for scale")
+    if not spatial:
+        return None
+    largest = max(spatial, key=lambda region: (region.bottom - region.top) * (region.right - region.left))
+    # a step may be negative: it says which way the axis runs
+    step = (abs(largest.row_delta) * 10, abs(largest.column_delta) * 10)
+    for region in spatial:
+        if abs(abs(region.row_delta) * 10 - step[0]) > _SAME_SCALE * step[0]:
+            notes.append("ultrasound tissue regions (0018,6011) of different scale in one picture: the largest is used")
+            break
+    return step

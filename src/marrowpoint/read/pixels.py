@@ -1,0 +1,252 @@
+"""Decode stored values frame by frame, after a look at whether they can be there at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.pixels.decoders.base import Decoder, get_decoder
+from pydicom.pixels.utils import as_pixel_options
+
+from marrowpoint.errors import MarrowpointError, UnreadableImage, UnsupportedImage
+from marrowpoint.read.fragments import check_fragments
+from marrowpoint.read.header import OpenFile
+from marrowpoint.read.quiet import quiet
+
+Stored = NDArray[Any]
+
+# The largest radiographs have about 30 million pixels; beyond this the work would not fit 1.5 GB.
+_MAX_PIXELS = 40_000_000
+_MAX_FRAMES = 100_000
+_GREY = {"MONOCHROME1", "MONOCHROME2"}
+_COLOUR = {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelDescription:
+    """What the header says the pixels are, checked to be possible.
+
+    Parameters
+    ----------
+    rows, columns, frames, samples : int
+    photometric : str
+        Photometric Interpretation.
+    bits_allocated, bits_stored : int
+    signed : bool
+    """
+
+    rows: int
+    columns: int
+    frames: int
+    samples: int
+    photometric: str
+    bits_allocated: int
+    bits_stored: int
+    signed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StoredFrame:
+    """One decoded frame.
+
+    Parameters
+    ----------
+    values : ndarray of shape (M, N) or (M, N, 3)
+        Stored values.
+    photometric : str
+        What they mean after decoding.
+    """
+
+    values: Stored
+    photometric: str
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the stored values, little endian."""
+        little = self.values.astype(self.values.dtype.newbyteorder("<"), copy=False)
+        return hashlib.sha256(np.ascontiguousarray(little).data).hexdigest()
+
+
+def describe_pixels(file: OpenFile) -> PixelDescription:
+    """Check that the pixels which the header claims can be there, before any memory is spent on them.
+
+    Parameters
+    ----------
+    file : OpenFile
+
+    Returns
+    -------
+    PixelDescription
+
+    Raises
+    ------
+    UnreadableImage
+        Impossible or absurd numbers, or fewer bytes than claimed.
+    UnsupportedImage
+        Possible, but no picture that marrowpoint reads.
+    """
+    try:
+        described = _described(file.dataset)
+    except MarrowpointError:
+        raise
+    except Exception as error:
+        raise UnreadableImage("broken_header", "the numbers that describe the pixels are damaged: export the file again") from error
+    if file.transfer_syntax.is_encapsulated:
+        if file.pixel_length is not None:
+            raise UnreadableImage("wrong_length", "the pixels are said to be compressed but do not come in fragments: export the file again")
+        check_fragments(file, described.frames, (described.rows, described.columns))
+    else:
+        _check_length(file, described)
+    return described
+
+
+def _described(header: Dataset) -> PixelDescription:
+    rows, columns, frames = _count(header, "Rows"), _count(header, "Columns"), _count(header, "NumberOfFrames", 1)
+    samples = _count(header, "SamplesPerPixel", 1)
+    allocated = _count(header, "BitsAllocated")
+    stored = _count(header, "BitsStored", allocated)
+    photometric = str(header.get("PhotometricInterpretation") or ("RGB" if samples == 3 else "MONOCHROME2")).strip().upper()
+    if rows < 1 or columns < 1:
+        raise UnreadableImage("no_pixels", "the picture has no rows or no columns: export the file again")
+    if frames < 1:
+        raise UnreadableImage("zero_frames", "the file says that it holds no frame: export it again")
+    if rows * columns > _MAX_PIXELS or frames > _MAX_FRAMES:
+        raise UnreadableImage("absurd_size", f"a picture of {rows} x {columns} pixels and {frames} frames is beyond all X-ray frames")
+    grey = samples == 1 and photometric in _GREY | {"PALETTE COLOR"}
+    if not grey and not (samples == 3 and photometric in _COLOUR):
+        raise UnsupportedImage("unsupported_colour", "the picture's colour model is not one of grey, palette, RGB and YBR: export it as grey")
+    if allocated not in (8, 16) or not 1 <= stored <= allocated:
+        raise UnsupportedImage("unsupported_bits", f"{stored} bits stored in {allocated} are not read: export the picture with 8 to 16 bits")
+    signed = _count(header, "PixelRepresentation", 0) == 1
+    return PixelDescription(
+        rows=rows, columns=columns, frames=frames, samples=samples, photometric=photometric,
+        bits_allocated=allocated, bits_stored=stored, signed=signed,
+    )  # fmt: skip
+
+
+def _count(header: Dataset, keyword: str, default: int | None = None) -> int:
+    value = header.get(keyword)
+    if value is None or value == "":
+        if default is None:
+            raise UnreadableImage("broken_header", f"the header has no {keyword}: export the file again")
+        return default
+    return int(value)
+
+
+def _check_length(file: OpenFile, described: PixelDescription) -> None:
+    pixels = described.rows * described.columns * described.frames
+    per_pixel = 2 if described.photometric == "YBR_FULL_422" else described.samples
+    needed = pixels * per_pixel * described.bits_allocated // 8
+    held = file.size - file.pixel_offset
+    claimed = held if file.pixel_length is None else file.pixel_length
+    if min(held, claimed) < needed:
+        text = f"the picture needs {needed} bytes but the file holds {min(held, claimed)}: it was cut short, export it again"
+        raise UnreadableImage("truncated", text)
+
+
+def decode_frames(file: OpenFile, described: PixelDescription) -> Iterator[StoredFrame]:
+    """Decode the frames one after the other.
+
+    Parameters
+    ----------
+    file : OpenFile
+    described : PixelDescription
+
+    Yields
+    ------
+    StoredFrame
+
+    Raises
+    ------
+    UnreadableImage
+        No decoder, or damaged data.
+    """
+    file.stream.seek(file.pixel_offset)
+    number = 0
+    with _decoding():
+        frames = _decoder(file).iter_array(file.stream, raw=True, **_options(file, described))
+    while number < described.frames:
+        with _decoding():
+            values, properties = next(frames, (None, {}))
+        if values is None:
+            raise UnreadableImage("truncated", f"the file holds {number} of {described.frames} frames: it was cut short, export it again")
+        number += 1
+        yield _checked(values, str(properties.get("photometric_interpretation", described.photometric)), described)
+
+
+def decode_frame(file: OpenFile, described: PixelDescription, index: int) -> StoredFrame:
+    """Decode one frame.
+
+    Parameters
+    ----------
+    file : OpenFile
+    described : PixelDescription
+    index : int
+        0-based.
+
+    Returns
+    -------
+    StoredFrame
+
+    Raises
+    ------
+    UnreadableImage
+        No decoder, or damaged data.
+    """
+    file.stream.seek(file.pixel_offset)
+    with _decoding():
+        values, properties = _decoder(file).as_array(file.stream, index=index, raw=True, **_options(file, described))
+    return _checked(values, str(properties.get("photometric_interpretation", described.photometric)), described)
+
+
+class _decoding:
+    """Run a decoder in silence and turn whatever it raises into one of our errors."""
+
+    def __enter__(self) -> None:
+        self._quiet = quiet()
+        self._quiet.__enter__()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        self._quiet.__exit__(None, None, None)
+        if error is None or isinstance(error, MarrowpointError) or not isinstance(error, Exception):
+            return
+        if isinstance(error, MemoryError):
+            raise UnreadableImage("absurd_size", "decoding needs more memory than there is: the file is damaged or hostile") from error
+        text = "the pixels cannot be decoded: they are damaged or of a kind that no installed decoder reads; export the file uncompressed"
+        raise UnreadableImage("cannot_decode", text) from error
+
+
+def _decoder(file: OpenFile) -> Decoder:
+    try:
+        return get_decoder(file.transfer_syntax)
+    except NotImplementedError as error:
+        text = f"no decoder for {file.transfer_syntax.name}: export the file uncompressed"
+        raise UnreadableImage("no_decoder", text) from error
+
+
+def _options(file: OpenFile, described: PixelDescription) -> dict[str, Any]:
+    options = as_pixel_options(file.dataset)
+    options.update(
+        transfer_syntax_uid=file.transfer_syntax,
+        pixel_keyword="PixelData",
+        number_of_frames=described.frames,
+        samples_per_pixel=described.samples,
+        photometric_interpretation=described.photometric,
+        bits_stored=described.bits_stored,
+        pixel_representation=int(described.signed),
+    )
+    if described.samples > 1:
+        options.setdefault("planar_configuration", 0)
+    return options
+
+
+def _checked(values: Stored, photometric: str, described: PixelDescription) -> StoredFrame:
+    expected = (described.rows, described.columns) + ((3,) if described.samples == 3 else ())
+    if values.shape != expected:
+        raise UnreadableImage("wrong_length", f"a frame decoded to {values.shape}, not to {expected}: export the file again")
+    return StoredFrame(values=values, photometric=photometric)
