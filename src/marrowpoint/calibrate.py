@@ -1,4 +1,4 @@
-"""How many millimetres a pixel is: every rung of the scale ladder that the header or the needle can climb, and what contradicts what."""
+"""How many millimetres a pixel is: every rung of the scale ladder that header or needle can climb, and their contradictions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RANK = {source: rank for rank, source in enumerate(SpacingSource)}
 
 # A C-arm or X-ray table cannot stand outside these; a tag that says so is a typing error or another unit.
 _SID_MM = (300.0, 4000.0)
-# Magnification of a patient in front of a detector: 1.0 is a default that nobody filled in, 3 would be a tip 30 cm from the tube.
+# Magnification of a patient in front of a detector: 1.0 is a default nobody filled in, 3 would be a tip 30 cm from the tube.
 _MAGNIFICATION = (1.0, 3.0)
 # Two spacings within this fraction are the same number written twice (PS3.3 10.7.1.3 asks for "different").
 _SAME = 1e-3
@@ -84,10 +84,8 @@ def spacing_from_header(header: HeaderGeometry, limits: ScaleLimits) -> Calibrat
     or names a calibration type), C.8.7.2 (magnification = SID / SOD), C.8.19.6.9 (object pixel spacing).
     """
     notes = list(header.refused)
-    if header.ultrasound:
-        rungs = _ultrasound_rungs(header, limits, notes)
-    else:
-        rungs = _projection_rungs(header, limits, notes)
+    climb = _ultrasound_rungs if header.ultrasound else _projection_rungs
+    rungs = climb(header, limits, notes)
     return _calibration(rungs, notes)
 
 
@@ -209,19 +207,20 @@ def _stated_rung(
     tag = f"Pixel Spacing (0028,0030) {_text(stated)} mm"
     kind = calibration_type.strip().upper()
     if kind not in ("", "GEOMETRY", "FIDUCIAL"):
-        notes.append(f"Pixel Spacing Calibration Type (0028,0A02) is none of GEOMETRY and FIDUCIAL: {tag} was not trusted for it")
+        notes.append("Pixel Spacing Calibration Type (0028,0A02) is neither GEOMETRY nor FIDUCIAL: ignored")
         kind = ""
     if imager is not None:
         ratio = stated[0] / imager[0]
         if abs(ratio - 1) <= _SAME:
             if kind:
-                notes.append(f"{tag} claims {kind} calibration but equals Imager Pixel Spacing (0018,1164): taken as detector plane")
+                notes.append(f"{tag} claims {kind} but equals Imager Pixel Spacing (0018,1164): taken as detector plane")
             return []
         if ratio > 1:
-            notes.append(f"{tag} is larger than Imager Pixel Spacing (0018,1164) {_text(imager)} mm, which no magnification gives: refused")
+            wider = f"{tag} is larger than Imager Pixel Spacing (0018,1164) {_text(imager)} mm"
+            notes.append(f"{wider}, which no magnification gives: refused")
             return []
     elif not kind:
-        notes.append(f"{tag} has neither a calibration type nor an Imager Pixel Spacing beside it: its plane is unknown, not used")
+        notes.append(f"{tag} has no calibration type and no Imager Pixel Spacing beside it: plane unknown, not used")
         return []
     if kind == "FIDUCIAL":
         return [_rung(stated, SpacingSource.FIDUCIAL, limits.fiducial_u, "Pixel Spacing calibrated on a fiducial")]
@@ -238,8 +237,9 @@ def _magnification(header: HeaderGeometry, limits: ScaleLimits, notes: list[str]
         return geometric, "source-detector over source-patient distance"
     if abs(stated / geometric - 1) > limits.tag_disagreement:
         notes.append(
-            f"Estimated Radiographic Magnification Factor (0018,1114) {stated:.5g} contradicts Distance Source to Detector over "
-            f"Distance Source to Patient {header.source_to_detector_mm:g}/{header.source_to_object_mm:g} = {geometric:.5g}: both refused"
+            f"Estimated Radiographic Magnification Factor (0018,1114) {stated:.5g} contradicts Distance Source to Detector "
+            f"(0018,1110) over Distance Source to Patient (0018,1111) {header.source_to_detector_mm:g}/"
+            f"{header.source_to_object_mm:g} = {geometric:.5g}: both refused"
         )
         return None, ""
     return stated, "Estimated Radiographic Magnification Factor, agrees with the distances"
@@ -250,7 +250,7 @@ def _usable_factor(factor: float | None, notes: list[str]) -> float | None:
         return None
     if isfinite(factor) and _MAGNIFICATION[0] < factor <= _MAGNIFICATION[1]:
         return factor
-    notes.append(f"Estimated Radiographic Magnification Factor (0018,1114) {factor:g} is no magnification of a patient: refused")
+    notes.append(f"Estimated Radiographic Magnification Factor (0018,1114) {factor:g} is no magnification: refused")
     return None
 
 
@@ -266,7 +266,8 @@ def _geometric_factor(header: HeaderGeometry, notes: list[str]) -> float | None:
         return None
     if _MAGNIFICATION[0] < sid / sod <= _MAGNIFICATION[1]:
         return sid / sod
-    notes.append(f"Distance Source to Detector (0018,1110) {sid:g} mm and to Patient (0018,1111) {sod:g} mm give no magnification: refused")
+    pair = f"Distance Source to Detector (0018,1110) {sid:g} mm and to Patient (0018,1111) {sod:g} mm"
+    notes.append(f"{pair} give no magnification: refused")
     return None
 
 
@@ -288,7 +289,8 @@ def _usable_spacing(limits: ScaleLimits, notes: list[str]) -> Callable[[str, Pai
         elif all(abs(mm - 1) < 1e-6 for mm in pair):
             notes.append(f"{tag} is 1.0 mm, a value that programs write when they know none: refused")
         elif not all(limits.min_mm_per_px <= mm < limits.max_mm_per_px for mm in pair):
-            notes.append(f"{tag} {_text(pair)} mm lies outside {limits.min_mm_per_px:g} to {limits.max_mm_per_px:g} mm: refused")
+            allowed = f"{limits.min_mm_per_px:g} to {limits.max_mm_per_px:g}"
+            notes.append(f"{tag} {_text(pair)} mm lies outside {allowed} mm: refused")
         elif max(pair) / min(pair) > _MAX_ASPECT:
             notes.append(f"{tag} {_text(pair)} mm differs too much between rows and columns: refused")
         else:

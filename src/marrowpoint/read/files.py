@@ -60,7 +60,7 @@ def find_images(paths: Iterable[str | Path]) -> Iterator[ImageFile]:
     for given in paths:
         start = Path(given)
         for path, name in _members(start):
-            absolute = Path(os.path.abspath(path))
+            absolute = path.absolute()
             real = Path(os.path.realpath(absolute))
             if real in seen:
                 continue
@@ -166,7 +166,7 @@ def _file_of(record: Dataset, folder: Path) -> list[Path]:
 
 
 def _name_of_file(path: Path) -> str:
-    absolute = Path(os.path.abspath(path))
+    absolute = Path(os.path.normpath(path.absolute()))
     try:
         return absolute.relative_to(Path.cwd()).as_posix()
     except ValueError:

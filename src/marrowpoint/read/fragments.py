@@ -1,4 +1,4 @@
-"""Look at compressed pixel data before it is decoded: are all bytes there, and is the picture inside as large as the header says."""
+"""Look at compressed pixels before they are decoded: are all bytes there, is the picture as large as the header says."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ def check_fragments(file: OpenFile, frames: int, shape: tuple[int, int]) -> None
         if head[:4] == _END:
             break
         if head[:4] != _ITEM:
-            raise UnreadableImage("wrong_length", "the compressed pixels are not in fragments as they should be: export the file again")
+            raise UnreadableImage("wrong_length", "the compressed pixels are not in fragments: export the file again")
         position += 8
         if position + length > file.size:
-            raise UnreadableImage("truncated", "the compressed pixels end before the picture is whole: the file was cut short, export it again")
+            raise UnreadableImage("truncated", "the compressed picture is not whole: the file was cut short, export it again")
         # the first item is the offset table
         count += 1
         if count > 0:
             _check_size(stream.read(min(length, _HEAD_BYTES)), shape)
         position += length
     if count < frames:
-        text = f"the file holds {max(count, 0)} pieces of compressed picture for {frames} frames: it was cut short, export it again"
+        text = f"the file holds {max(count, 0)} pieces of picture for {frames} frames: it was cut short, export it again"
         raise UnreadableImage("truncated", text)
 
 
 def _check_size(head: bytes, shape: tuple[int, int]) -> None:
     inside = codestream_shape(head)
     if inside is not None and inside != shape:
-        text = f"the header says {shape[0]} x {shape[1]} pixels, the compressed picture inside {inside[0]} x {inside[1]}: export the file again"
+        text = f"the header says {shape[0]} x {shape[1]} pixels, the picture {inside[0]} x {inside[1]}: export the file again"
         raise UnreadableImage("size_mismatch", text)
 
 
@@ -74,7 +74,7 @@ def codestream_shape(head: bytes) -> tuple[int, int] | None:
 
     Notes
     -----
-    JPEG 2000: SIZ marker, ISO/IEC 15444-1 A.5.1. JPEG: frame header, ISO/IEC 10918-1 B.2.2; JPEG-LS the same, ISO/IEC 14495-1 C.2.2.
+    JPEG 2000: SIZ marker, ISO/IEC 15444-1 A.5.1. JPEG: frame header, ISO/IEC 10918-1 B.2.2; JPEG-LS: ISO/IEC 14495-1 C.2.2.
     """
     if head[:4] == b"\xff\x4f\xff\x51" and len(head) >= 24:
         width, height, left, top = (int.from_bytes(head[i : i + 4], "big") for i in (8, 12, 16, 20))
@@ -87,7 +87,8 @@ def codestream_shape(head: bytes) -> tuple[int, int] | None:
         if marker == 0xFF:
             position += 1
         elif marker in _START_OF_FRAME:
-            return int.from_bytes(head[position + 5 : position + 7], "big"), int.from_bytes(head[position + 7 : position + 9], "big")
+            rows, columns = (int.from_bytes(head[position + i : position + i + 2], "big") for i in (5, 7))
+            return rows, columns
         else:
             position += 2 + int.from_bytes(head[position + 2 : position + 4], "big")
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,13 +11,13 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from marrowpoint.calibrate import spacing_from_header
-from marrowpoint.errors import MarrowpointError, UnreadableImage, UnsupportedImage
+from marrowpoint.errors import MarrowpointError, UnsupportedImage
 from marrowpoint.frame import Frame, FrameReference, ViewKind
 from marrowpoint.profile import ScaleLimits
 from marrowpoint.read.files import ImageFile
 from marrowpoint.read.geometry import header_geometry, ultrasound_regions
 from marrowpoint.read.groups import first_value
-from marrowpoint.read.header import OpenFile, open_dicom
+from marrowpoint.read.header import OpenFile, nested_too_deep, open_dicom, out_of_memory
 from marrowpoint.read.luminance import Scaling, luminance, scaling_of
 from marrowpoint.read.pixels import PixelDescription, StoredFrame, decode_frame, decode_frames, describe_pixels
 from marrowpoint.read.quiet import quiet
@@ -89,9 +90,9 @@ def read_frames(
         except MarrowpointError:
             raise
         except RecursionError as error:
-            raise UnreadableImage("nested_too_deep", "the header nests sequences beyond all use: the file is damaged or hostile") from error
+            raise nested_too_deep() from error
         except MemoryError as error:
-            raise UnreadableImage("absurd_size", "the picture needs more memory than there is: the file is damaged or hostile") from error
+            raise out_of_memory() from error
 
 
 def _frames(file: OpenFile, image: ImageFile, statement: _Statement) -> Iterator[Frame]:
@@ -99,15 +100,21 @@ def _frames(file: OpenFile, image: ImageFile, statement: _Statement) -> Iterator
         modality = _modality(file.dataset)
         described = describe_pixels(file)
     padding = padding_range(file.dataset, described.signed, described.bits_allocated)
-    probes = {0, described.frames // 2, described.frames - 1} if described.frames > 1 else set()
-    shared = scaling_of((decode_frame(file, described, index) for index in sorted(probes)), described, padding) if probes else None
+    shared = _shared_scaling(file, described, padding)
     for index, stored in enumerate(decode_frames(file, described)):
         scaling = scaling_of([stored], described, padding)
         if shared is not None:
             scaling = shared.widened(scaling)
         with quiet():
-            yield_frame = _frame(file, stored, index, scaling, (described, padding, modality, image.relative_path), statement)
-        yield yield_frame
+            frame = _frame(file, stored, index, scaling, (described, padding, modality, image.relative_path), statement)
+        yield frame
+
+
+def _shared_scaling(file: OpenFile, described: PixelDescription, padding: tuple[int, int] | None) -> Scaling | None:
+    if described.frames == 1:
+        return None
+    probes = sorted({0, described.frames // 2, described.frames - 1})
+    return scaling_of((decode_frame(file, described, index) for index in probes), described, padding)
 
 
 def _frame(
@@ -162,7 +169,8 @@ def _modality(header: Dataset) -> str:
     if kind in ("IVUS", "OCT") or kind not in _MODALITIES:
         name = kind if kind.isalnum() else UID(sop_class).name
         name = name if name.isprintable() and len(name) <= 80 else "unknown"
-        raise UnsupportedImage("unsupported_modality", f"a picture of kind {name} is neither a projection nor ultrasound: leave it out")
+        text = f"a picture of kind {name} is neither a projection nor ultrasound: leave it out"
+        raise UnsupportedImage("unsupported_modality", text)
     return kind
 
 
@@ -197,8 +205,9 @@ def _acquired(header: Dataset, index: int) -> datetime | None:
 
 
 def _moment(text: str) -> datetime | None:
-    digits = text.split("+")[0].split("-")[0].strip()
-    whole, _, fraction = digits.partition(".")
+    # the offset from universal time is left off: the time as the machine's clock showed it
+    local = re.split(r"[+-]", text, maxsplit=1)[0].strip()
+    whole, _, fraction = local.partition(".")
     if len(whole) not in (12, 14) or not whole.isdigit():
         return None
     try:

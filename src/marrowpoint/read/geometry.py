@@ -59,7 +59,7 @@ def header_geometry(
         object_pixel_spacing=read("ObjectPixelSpacingInCenterOfBeam", "Object Pixel Spacing in Center of Beam (0018,9404)", 2),
         source_to_detector_mm=read("DistanceSourceToDetector", "Distance Source to Detector (0018,1110)", 1),
         source_to_object_mm=isocentre if patient is None else patient,
-        magnification=read("EstimatedRadiographicMagnificationFactor", "Estimated Radiographic Magnification Factor (0018,1114)", 1),
+        magnification=read("EstimatedRadiographicMagnificationFactor", "Radiographic Magnification Factor (0018,1114)", 1),
         region_spacing=_tissue_step(regions, notes),
         ultrasound=ultrasound,
         refused=tuple(notes),

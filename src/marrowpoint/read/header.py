@@ -1,4 +1,4 @@
-"""Open a DICOM file as far as its pixels: the few tags that are needed, nothing of the patient, no memory for what is only claimed."""
+"""Open a DICOM file up to its pixels: the few tags needed, nothing of the patient, no memory for what is only claimed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomIO
 from pydicom.filereader import read_file_meta_info
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import (
@@ -26,23 +27,23 @@ from marrowpoint.read.files import ImageFile, looks_like_dicom
 from marrowpoint.read.quiet import quiet
 
 # Everything that is read; what is not listed here (names, ids, comments, overlays) never enters memory.
-_TAGS = (
-    "SpecificCharacterSet SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID Modality "
-    "StudyDate StudyTime SeriesDate SeriesTime AcquisitionDate AcquisitionTime AcquisitionDateTime ContentDate ContentTime "
-    "Laterality ImageLaterality PatientPosition PositionerPrimaryAngle PositionerSecondaryAngle "
-    "PositionerPrimaryAngleIncrement PositionerSecondaryAngleIncrement PositionerMotion "
-    "PixelSpacing PixelSpacingCalibrationType ImagerPixelSpacing ObjectPixelSpacingInCenterOfBeam "
-    "EstimatedRadiographicMagnificationFactor DistanceSourceToDetector DistanceSourceToPatient DistanceSourceToIsocenter "
-    "ShutterShape ShutterLeftVerticalEdge ShutterRightVerticalEdge ShutterUpperHorizontalEdge ShutterLowerHorizontalEdge "
-    "CenterOfCircularShutter RadiusOfCircularShutter VerticesOfThePolygonalShutter "
-    "SequenceOfUltrasoundRegions SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence "
-    "SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows Columns "
-    "BitsAllocated BitsStored HighBit PixelRepresentation PixelPaddingValue PixelPaddingRangeLimit "
-    "RescaleIntercept RescaleSlope ModalityLUTSequence "
-    "RedPaletteColorLookupTableDescriptor GreenPaletteColorLookupTableDescriptor BluePaletteColorLookupTableDescriptor "
-    "RedPaletteColorLookupTableData GreenPaletteColorLookupTableData BluePaletteColorLookupTableData "
-    "ExtendedOffsetTable ExtendedOffsetTableLengths"
-).split()
+_TAGS = """
+    SpecificCharacterSet SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID Modality
+    StudyDate StudyTime SeriesDate SeriesTime AcquisitionDate AcquisitionTime AcquisitionDateTime ContentDate ContentTime
+    Laterality ImageLaterality PatientPosition PositionerPrimaryAngle PositionerSecondaryAngle
+    PositionerPrimaryAngleIncrement PositionerSecondaryAngleIncrement PositionerMotion
+    PixelSpacing PixelSpacingCalibrationType ImagerPixelSpacing ObjectPixelSpacingInCenterOfBeam
+    EstimatedRadiographicMagnificationFactor DistanceSourceToDetector DistanceSourceToPatient DistanceSourceToIsocenter
+    ShutterShape ShutterLeftVerticalEdge ShutterRightVerticalEdge ShutterUpperHorizontalEdge ShutterLowerHorizontalEdge
+    CenterOfCircularShutter RadiusOfCircularShutter VerticesOfThePolygonalShutter
+    SequenceOfUltrasoundRegions SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence
+    SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows Columns
+    BitsAllocated BitsStored HighBit PixelRepresentation PixelPaddingValue PixelPaddingRangeLimit
+    RescaleIntercept RescaleSlope ModalityLUTSequence
+    RedPaletteColorLookupTableDescriptor GreenPaletteColorLookupTableDescriptor BluePaletteColorLookupTableDescriptor
+    RedPaletteColorLookupTableData GreenPaletteColorLookupTableData BluePaletteColorLookupTableData
+    ExtendedOffsetTable ExtendedOffsetTableLengths
+"""
 _PIXEL_TAGS = {(0x7FE0, 0x0008), (0x7FE0, 0x0009), (0x7FE0, 0x0010)}
 # A deflated dataset is inflated in memory: no clinical run needs more, a bomb does.
 _MAX_INFLATED_BYTES = 400_000_000
@@ -122,17 +123,28 @@ def _read(stream: BinaryIO, image: ImageFile) -> OpenFile:
             if not looks_like_dicom(head):
                 raise UnreadableImage("not_dicom", "this is no DICOM file: export the picture as DICOM")
             stream.seek(0)
-            dataset = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(_TAGS))
+            dataset = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(_TAGS.split()))
             return _at_pixels(stream, dataset, size)
     except MarrowpointError:
         raise
     except RecursionError as error:
-        raise UnreadableImage("nested_too_deep", "the header nests sequences beyond all use: the file is damaged or hostile") from error
+        raise nested_too_deep() from error
     except MemoryError as error:
-        raise UnreadableImage("absurd_size", "the header claims more data than memory holds: the file is damaged or hostile") from error
+        raise out_of_memory() from error
     except Exception as error:
         # what the parser says may quote the file; its kind is enough
-        raise UnreadableImage("broken_header", f"the DICOM header is damaged ({type(error).__name__}): export the file again") from error
+        text = f"the DICOM header is damaged ({type(error).__name__}): export the file again"
+        raise UnreadableImage("broken_header", text) from error
+
+
+def nested_too_deep() -> UnreadableImage:
+    """The error for a header that exhausts recursion."""
+    return UnreadableImage("nested_too_deep", "the header nests sequences beyond all use: the file is damaged or hostile")
+
+
+def out_of_memory() -> UnreadableImage:
+    """The error for a file that claims more than memory holds."""
+    return UnreadableImage("absurd_size", "the file claims more data than memory holds: it is damaged or hostile")
 
 
 def _inflated(stream: BinaryIO, image: ImageFile) -> BinaryIO:
@@ -152,7 +164,7 @@ def _inflated(stream: BinaryIO, image: ImageFile) -> BinaryIO:
     plain.TransferSyntaxUID = ExplicitVRLittleEndian
     whole = BytesIO()
     whole.write(b"\0" * 128 + b"DICM")
-    write_file_meta_info(whole, plain, enforce_standard=False)
+    write_file_meta_info(DicomIO(whole), plain, enforce_standard=False)
     whole.write(data)
     return whole
 
@@ -165,7 +177,7 @@ def _at_pixels(stream: BinaryIO, dataset: Dataset, size: int) -> OpenFile:
     if tag not in _PIXEL_TAGS:
         _refuse_without_pixels(dataset)
     if tag != (0x7FE0, 0x0010):
-        raise UnsupportedImage("float_pixels", "the pixels are floating-point numbers, as no saved X-ray or ultrasound frame has them")
+        raise UnsupportedImage("float_pixels", "the pixels are floating-point numbers: export the picture with 8 to 16 bits")
     length = int.from_bytes(head[4:8] if syntax.is_implicit_VR else stream.read(4), order)  # type: ignore[arg-type]
     return OpenFile(
         stream=stream,
@@ -179,7 +191,7 @@ def _at_pixels(stream: BinaryIO, dataset: Dataset, size: int) -> OpenFile:
 
 def _refuse_without_pixels(dataset: Dataset) -> None:
     if dataset.get("Rows") is not None or dataset.get("BitsAllocated") is not None:
-        raise UnreadableImage("no_pixel_data", "the header describes a picture but the file ends before it: export the file again")
+        raise UnreadableImage("no_pixel_data", "the header describes a picture but the file ends there: export it again")
     if dataset.get("SOPClassUID") is None and dataset.get("SOPInstanceUID") is None:
         raise UnreadableImage("broken_header", "the DICOM header ends before anything useful: export the file again")
     kind = UID(str(dataset.get("SOPClassUID", ""))).name

@@ -1,8 +1,8 @@
 """From stored values to luminance 0..1: modality LUT, palette, colour, and the range the values really use.
 
-The range is that of the smallest usual depth (8, 10, 12, 14, 16 bits) that holds the values, never more than the bits the header
-says are stored: 12-bit pictures saved as "16 bits stored" are as bright as the same saved as 12. Frames of one file share it,
-decided on the first, middle and last, so that brightness can be compared along a run.
+The range is that of the smallest usual depth (8, 10, 12, 14, 16 bits) that holds the values, never more than the bits the
+header says are stored: 12-bit pictures saved as "16 bits stored" are as bright as the same saved as 12. Frames of one file
+share it, decided on the first, middle and last, so that brightness can be compared along a run.
 """
 
 from __future__ import annotations
@@ -115,10 +115,10 @@ def luminance(frame: StoredFrame, header: Dataset, index: int, scaling: Scaling)
     if looked_up is not None:
         return looked_up, None
     low, high = scaling.limits
-    pixels = (frame.values.astype(np.float32) - np.float32(low)) * np.float32(1 / (high - low))
+    pixels: FloatImage = (frame.values.astype(np.float32) - np.float32(low)) * np.float32(1 / (high - low))
     # the rescale is affine: after scaling to 0..1 only its sign is left
     if _slope(header, index) < 0:
-        pixels = 1 - pixels
+        pixels = np.float32(1) - pixels
     return np.clip(pixels, 0, 1, out=pixels), None
 
 
@@ -146,7 +146,7 @@ def _colour_picture(frame: StoredFrame, scaling: Scaling) -> tuple[FloatImage, M
 def _colours(colours: NDArray[Any], scale: float) -> tuple[FloatImage, Mask]:
     channels = colours.astype(np.float32) * np.float32(1 / scale)
     spread = channels.max(axis=2) - channels.min(axis=2)
-    pixels: FloatImage = channels @ _LUMA
+    pixels: FloatImage = (channels @ _LUMA).astype(np.float32, copy=False)
     return np.clip(pixels, 0, 1, out=pixels), spread > _COLOURED_FROM
 
 
@@ -174,14 +174,15 @@ def _modality_lut(values: NDArray[Any], header: Dataset) -> FloatImage | None:
     except Exception as error:
         raise UnreadableImage("broken_lut", "the modality table of the picture is damaged: export the file again") from error
     place = np.clip(values.astype(np.int32) - first, 0, len(table) - 1)
-    return np.clip(table[place] * np.float32(1 / (2**bits - 1)), 0, 1)
+    pixels: FloatImage = np.clip(table[place] * np.float32(1 / (2**bits - 1)), 0, 1)
+    return pixels
 
 
 def _table(item: Dataset, count: int, bits: int) -> FloatImage:
     data = item.LUTData
     if isinstance(data, bytes):
         data = np.frombuffer(data, "<u2" if bits > 8 or len(data) >= 2 * count else "u1")
-    table = np.asarray(data).astype(np.float32)[:count]
+    table: FloatImage = np.asarray(data).astype(np.float32)[:count]
     if not 8 <= bits <= 16 or len(table) != count:
         raise ValueError("impossible lookup table")
     return table

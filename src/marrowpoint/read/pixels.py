@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from pydicom.pixels.utils import as_pixel_options
 
 from marrowpoint.errors import MarrowpointError, UnreadableImage, UnsupportedImage
 from marrowpoint.read.fragments import check_fragments
-from marrowpoint.read.header import OpenFile
+from marrowpoint.read.header import OpenFile, out_of_memory
 from marrowpoint.read.quiet import quiet
 
 Stored = NDArray[Any]
@@ -95,10 +96,10 @@ def describe_pixels(file: OpenFile) -> PixelDescription:
     except MarrowpointError:
         raise
     except Exception as error:
-        raise UnreadableImage("broken_header", "the numbers that describe the pixels are damaged: export the file again") from error
+        raise UnreadableImage("broken_header", "the description of the pixels is damaged: export the file again") from error
     if file.transfer_syntax.is_encapsulated:
         if file.pixel_length is not None:
-            raise UnreadableImage("wrong_length", "the pixels are said to be compressed but do not come in fragments: export the file again")
+            raise UnreadableImage("wrong_length", "the compressed pixels are not in fragments: export the file again")
         check_fragments(file, described.frames, (described.rows, described.columns))
     else:
         _check_length(file, described)
@@ -116,12 +117,13 @@ def _described(header: Dataset) -> PixelDescription:
     if frames < 1:
         raise UnreadableImage("zero_frames", "the file says that it holds no frame: export it again")
     if rows * columns > _MAX_PIXELS or frames > _MAX_FRAMES:
-        raise UnreadableImage("absurd_size", f"a picture of {rows} x {columns} pixels and {frames} frames is beyond all X-ray frames")
+        text = f"the header claims {frames} frames of {rows} x {columns} pixels, beyond any X-ray: it is damaged or hostile"
+        raise UnreadableImage("absurd_size", text)
     grey = samples == 1 and photometric in _GREY | {"PALETTE COLOR"}
     if not grey and not (samples == 3 and photometric in _COLOUR):
-        raise UnsupportedImage("unsupported_colour", "the picture's colour model is not one of grey, palette, RGB and YBR: export it as grey")
+        raise UnsupportedImage("unsupported_colour", "the colours are not grey, palette, RGB or YBR: export it as grey")
     if allocated not in (8, 16) or not 1 <= stored <= allocated:
-        raise UnsupportedImage("unsupported_bits", f"{stored} bits stored in {allocated} are not read: export the picture with 8 to 16 bits")
+        raise UnsupportedImage("unsupported_bits", f"{stored} bits stored in {allocated} are not read: export 8 to 16 bits")
     signed = _count(header, "PixelRepresentation", 0) == 1
     return PixelDescription(
         rows=rows, columns=columns, frames=frames, samples=samples, photometric=photometric,
@@ -168,13 +170,14 @@ def decode_frames(file: OpenFile, described: PixelDescription) -> Iterator[Store
     """
     file.stream.seek(file.pixel_offset)
     number = 0
-    with _decoding():
+    with _decoding(file):
         frames = _decoder(file).iter_array(file.stream, raw=True, **_options(file, described))
     while number < described.frames:
-        with _decoding():
+        with _decoding(file):
             values, properties = next(frames, (None, {}))
         if values is None:
-            raise UnreadableImage("truncated", f"the file holds {number} of {described.frames} frames: it was cut short, export it again")
+            text = f"the file holds {number} of {described.frames} frames: it was cut short, export it again"
+            raise UnreadableImage("truncated", text)
         number += 1
         yield _checked(values, str(properties.get("photometric_interpretation", described.photometric)), described)
 
@@ -199,25 +202,24 @@ def decode_frame(file: OpenFile, described: PixelDescription, index: int) -> Sto
         No decoder, or damaged data.
     """
     file.stream.seek(file.pixel_offset)
-    with _decoding():
+    with _decoding(file):
         values, properties = _decoder(file).as_array(file.stream, index=index, raw=True, **_options(file, described))
     return _checked(values, str(properties.get("photometric_interpretation", described.photometric)), described)
 
 
-class _decoding:
-    """Run a decoder in silence and turn whatever it raises into one of our errors."""
-
-    def __enter__(self) -> None:
-        self._quiet = quiet()
-        self._quiet.__enter__()
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        self._quiet.__exit__(None, None, None)
-        if error is None or isinstance(error, MarrowpointError) or not isinstance(error, Exception):
-            return
-        if isinstance(error, MemoryError):
-            raise UnreadableImage("absurd_size", "decoding needs more memory than there is: the file is damaged or hostile") from error
-        text = "the pixels cannot be decoded: they are damaged or of a kind that no installed decoder reads; export the file uncompressed"
+@contextmanager
+def _decoding(file: OpenFile) -> Iterator[None]:
+    # decoders warn, print and raise whatever they like
+    try:
+        with quiet():
+            yield
+    except MarrowpointError:
+        raise
+    except MemoryError as error:
+        raise out_of_memory() from error
+    except Exception as error:
+        name = file.transfer_syntax.name
+        text = f"the pixels cannot be decoded: damaged, or {name} that no decoder here reads; export the file uncompressed"
         raise UnreadableImage("cannot_decode", text) from error
 
 
