@@ -1,0 +1,144 @@
+"""A run over files: frame by frame, one bad file is a failure beside the results, never the end of the run."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from marrowpoint.assess import assess_frame, without_pixels
+from marrowpoint.assessment import Assessment, StudyAssessment
+from marrowpoint.case import Site
+from marrowpoint.errors import MarrowpointError
+from marrowpoint.frame import Frame, ViewKind
+from marrowpoint.profile import Profile
+from marrowpoint.read import ImageFile, read_frames
+from marrowpoint.verdict import Code, Reason, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the operator states about a run.
+
+    Parameters
+    ----------
+    profile : Profile
+        Thresholds.
+    view : ViewKind or None
+        View of every frame, where the operator says so; else the header's.
+    outer_diameter_mm : float or None
+        Needle of every study that the procedure sheet says nothing about [mm].
+    procedure : mapping of str to tuple of Site
+        The operator's sheet: sites by study instance UID.
+    """
+
+    profile: Profile
+    view: ViewKind | None = None
+    outer_diameter_mm: float | None = None
+    procedure: Mapping[str, tuple[Site, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A file, or one frame of it, that could not be read or analysed.
+
+    Parameters
+    ----------
+    path : str
+        As in `FrameReference`.
+    frame_number : int or None
+        1-based; None for the file as a whole.
+    code, text : str
+        Stable reason, and what is wrong and what to do in one sentence.
+    """
+
+    path: str
+    code: str
+    text: str
+    frame_number: int | None = None
+
+
+Outcome = Assessment | StudyAssessment | Failure
+
+
+def analyze_images(images: Iterable[ImageFile], request: Request) -> Iterator[Outcome]:
+    """Analyse files one by one; the studies follow when all frames are done.
+
+    Parameters
+    ----------
+    images : iterable of ImageFile
+    request : Request
+
+    Yields
+    ------
+    Assessment or Failure or StudyAssessment
+        In the order of `images`; one `StudyAssessment` for each study after the last frame. Only one frame's pixels are held.
+    """
+    seen: list[Assessment] = []
+    for image in images:
+        for outcome in analyze_image(image, request):
+            if isinstance(outcome, Assessment):
+                seen.append(without_pixels(outcome))
+            yield outcome
+    yield from _judge_studies(seen)
+
+
+def analyze_image(image: ImageFile, request: Request) -> Iterator[Assessment | Failure]:
+    """Analyse the frames of one file.
+
+    Parameters
+    ----------
+    image : ImageFile
+    request : Request
+
+    Yields
+    ------
+    Assessment or Failure
+        At most one `Failure`, and it is the last.
+    """
+    number = 0
+    try:
+        for frame in read_frames(image, view=request.view, scale=request.profile.scale):
+            number = frame.reference.frame_number
+            yield _analyze_frame(frame, request)
+    except MarrowpointError as error:
+        yield Failure(path=image.relative_path, code=error.code, text=error.text)
+    except Exception as error:  # a fault of ours in one file must not cost the other files their results
+        yield Failure(path=image.relative_path, frame_number=number or None, code="internal_error", text=_fault(error))
+
+
+def _judge_studies(seen: list[Assessment]) -> Iterator[StudyAssessment]:
+    studies: dict[str, list[Assessment]] = {}
+    for assessment in seen:
+        studies.setdefault(assessment.frame.reference.study_instance_uid, []).append(assessment)
+    reason = Reason(code="study_not_judged", text="This version does not judge the views of a study together.")
+    verdict = Verdict(code=Code.NOT_ASSESSABLE, text="Study not assessable", reasons=(reason,))
+    for uid, group in studies.items():
+        references = [assessment.frame.reference for assessment in group]
+        names = tuple(f"{reference.path}#{reference.frame_number}" for reference in references)
+        yield StudyAssessment(study_instance_uid=uid, frames=names, verdict=verdict, provenance=group[0].provenance)
+
+
+def _analyze_frame(frame: Frame, request: Request) -> Assessment:
+    sites = request.procedure.get(frame.reference.study_instance_uid, ())
+    diameters_mm = {site.needle_od_mm for site in sites if site.needle_od_mm is not None}
+    sides = {site.side for site in sites if site.side}
+    outer_diameter_mm = request.outer_diameter_mm
+    if len(diameters_mm) == 1:
+        outer_diameter_mm = diameters_mm.pop()
+    elif len(diameters_mm) > 1:
+        # which site a frame shows stands nowhere: a guessed needle would be a guessed scale
+        outer_diameter_mm = None
+        note = "the procedure sheet lists needles of different size for this study; none was used for the scale"
+        frame = replace(frame, header_spacing=replace(frame.header_spacing, conflicts=(*frame.header_spacing.conflicts, note)))
+    if len(sides) == 1:
+        frame = replace(frame, side=sides.pop())
+    return assess_frame(frame, profile=request.profile, outer_diameter_mm=outer_diameter_mm)
+
+
+def _fault(error: Exception) -> str:
+    # the message of a foreign error may quote the file's content: only its kind and our line leave the house
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(where.filename).name}:{where.lineno}"
+    return f"an unexpected {type(error).__name__} at {place}: please report it with this line"

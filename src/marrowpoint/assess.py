@@ -1,0 +1,128 @@
+"""One frame from pixels to verdict: the straight road, and the one place that knows both modalities."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+
+from marrowpoint.assessment import Assessment, Provenance
+from marrowpoint.calibrate import reconcile, spacing_from_needle
+from marrowpoint.cortex import Cortex
+from marrowpoint.errors import NotAssessable
+from marrowpoint.fluoroscopy.field import find_exposure
+from marrowpoint.fluoroscopy.locate import locate_needle
+from marrowpoint.fluoroscopy.segment import segment_bone
+from marrowpoint.frame import Frame
+from marrowpoint.judge import judge_frame, not_assessable
+from marrowpoint.measure import measure_placement
+from marrowpoint.needle import Needle
+from marrowpoint.profile import Profile
+
+ULTRASOUND = frozenset({"US", "IVUS"})
+
+
+def assess_frame(
+    frame: Frame,
+    *,
+    profile: Profile,
+    outer_diameter_mm: float | None = None,
+    needle: Needle | None = None,
+    cortex: Cortex | None = None,
+) -> Assessment:
+    """Measure and judge one frame.
+
+    Parameters
+    ----------
+    frame : Frame
+        As it was read.
+    profile : Profile
+        Thresholds.
+    outer_diameter_mm : float or None
+        Declared outer diameter of the needle [mm]: the instrument rung of the scale.
+    needle, cortex : Needle and Cortex, or None
+        Parts that a person gave; taken as they are, the rest is found anew.
+
+    Returns
+    -------
+    Assessment
+        With the verdict ``not_assessable`` where a step refused; the parts found before it are kept.
+
+    Raises
+    ------
+    ValueError
+        On an argument that makes no sense; never because of what a picture shows.
+    """
+    start = Assessment(
+        frame=frame,
+        needle=needle,
+        outer_diameter_mm=outer_diameter_mm,
+        cortex=cortex,
+        calibration=frame.header_spacing,
+        verdict=not_assessable(NotAssessable("not_begun", "This frame has not been searched.")),
+        provenance=Provenance(marrowpoint=marrowpoint_version(), profile=profile.label, profile_sha256=profile.sha256),
+    )
+    if frame.reference.modality in ULTRASOUND:
+        return _assess_ultrasound(start)
+    return _assess_fluoroscopy(start, profile)
+
+
+def without_pixels(assessment: Assessment) -> Assessment:
+    """The same assessment without its pictures: a few kilobytes, enough to judge a study.
+
+    Parameters
+    ----------
+    assessment : Assessment
+
+    Returns
+    -------
+    Assessment
+        Frame of shape (0, 0), no exposure; a cortex keeps its confidence and provenance, without mask, outline and map.
+    """
+    empty = np.zeros((0, 0), np.float32)
+    cortex = assessment.cortex
+    if cortex is not None:
+        cortex = replace(cortex, bone=np.zeros((0, 0), np.bool_), lines=(), thickness=None)
+    frame = replace(assessment.frame, pixels=empty, valid=np.zeros((0, 0), np.bool_))
+    return replace(assessment, frame=frame, exposure=None, cortex=cortex)
+
+
+def marrowpoint_version() -> str:
+    """Version of the installed package; ``0+source`` where it runs uninstalled from its source."""
+    try:
+        return version("marrowpoint")
+    except PackageNotFoundError:
+        return "0+source"
+
+
+def _assess_fluoroscopy(start: Assessment, profile: Profile) -> Assessment:
+    # each step that succeeds is kept, whatever refuses after it
+    done = start
+    frame, diameter_mm = start.frame, start.outer_diameter_mm
+    try:
+        exposure = find_exposure(frame)
+        done = replace(done, exposure=exposure)
+        needle = start.needle or locate_needle(exposure, expected_width_px=_expected_width_px(start))
+        done = replace(done, needle=needle)
+        rung = None if diameter_mm is None else spacing_from_needle(needle, diameter_mm, profile.scale)
+        done = replace(done, calibration=reconcile(frame.header_spacing, rung))
+        cortex = start.cortex or segment_bone(exposure, needle, None)
+        done = replace(done, cortex=cortex)
+        placement = measure_placement(cortex, needle, done.calibration, profile)
+        verdict = judge_frame(needle, cortex, placement, frame.view, profile)
+    except NotAssessable as error:
+        return replace(done, verdict=not_assessable(error))
+    return replace(done, placement=placement, verdict=verdict)
+
+
+def _assess_ultrasound(start: Assessment) -> Assessment:
+    error = NotAssessable("ultrasound_not_supported", "Ultrasound frames are not measured by this version.")
+    return replace(start, verdict=not_assessable(error))
+
+
+def _expected_width_px(start: Assessment) -> float | None:
+    spacing = start.calibration.spacing
+    if spacing is None or start.outer_diameter_mm is None:
+        return None
+    return start.outer_diameter_mm / spacing.mm_per_px
