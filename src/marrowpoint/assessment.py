@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from marrowpoint.cortex import Cortex
 from marrowpoint.exposure import Exposure
 from marrowpoint.frame import Calibration, Frame
+from marrowpoint.measurement import Measurement
 from marrowpoint.needle import Needle
 from marrowpoint.placement import Placement
 from marrowpoint.verdict import Verdict
@@ -68,6 +69,18 @@ class StudyAssessment:
     tip_residual_mm : float or None
         Root-mean-square distance of the tip's rays from that point [mm].
     provenance : Provenance
+    site : str
+        The operator's name of the needle position, or its number in the study.
+    tip_sd_mm : tuple of float or None
+        Standard uncertainty (k = 1) of the position along each axis [mm], with the isocentre's doubt in it.
+    shaft_axis : tuple of float or None
+        Unit vector from the tip toward the hub, patient axes (left, back, head).
+    shaft_axis_sd_deg : float or None
+        Root-mean-square doubt of that direction [deg].
+    insertion_depth : Measurement or None
+        Needle past the entry cortex, foreshortening taken out; an upper bound [mm].
+    bone_thickness : Measurement or None
+        Thickness at the tip, pooled over the views [mm].
     """
 
     study_instance_uid: str
@@ -76,3 +89,9 @@ class StudyAssessment:
     tip_position_mm: tuple[float, float, float] | None = None
     tip_residual_mm: float | None = None
     provenance: Provenance
+    site: str = ""
+    tip_sd_mm: tuple[float, float, float] | None = None
+    shaft_axis: tuple[float, float, float] | None = None
+    shaft_axis_sd_deg: float | None = None
+    insertion_depth: Measurement | None = None
+    bone_thickness: Measurement | None = None

@@ -1,0 +1,209 @@
+"""The verdict of a study: what the views of one needle position may say together, every rule in the order it is asked.
+
+Bad news from one adequate view is enough. Good news needs every view, and waits for a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+
+from marrowpoint.assessment import Assessment, StudyAssessment
+from marrowpoint.case import Site
+from marrowpoint.profile import Profile
+from marrowpoint.study.evidence import Evidence, frame_name, gather
+from marrowpoint.study.geometry import separation_deg
+from marrowpoint.study.group import group_positions, zero_view_of
+from marrowpoint.study.rightspot import missing_for_right_spot
+from marrowpoint.study.sight import sight_of
+from marrowpoint.verdict import Code, Flag, Reason, Verdict
+
+TEXTS = {
+    Code.OUTSIDE_BONE: "Outside the bone",
+    Code.BREACH_SUSPECTED: "May have gone through the bone",
+    Code.AT_CORTEX: "At the cortex, not in the marrow",
+    Code.THIN_BONE: "In thin bone: wrong spot",
+    Code.RIGHT_SPOT: "Consistent with the right spot in all views; a person must confirm",
+}
+
+# frame verdicts that settle the study, in the order they are asked
+DECISIVE = {
+    Code.OUTSIDE_BONE: Code.OUTSIDE_BONE,
+    Code.BREACH_SUSPECTED: Code.BREACH_SUSPECTED,
+    Code.AT_CORTEX: Code.AT_CORTEX,
+    Code.PROJECTED_IN_THIN_BONE: Code.THIN_BONE,
+}
+
+# flags of frames that a reader of the study must see too
+SHARED_FLAGS = (
+    Flag.SHALLOW, Flag.NEAR_DEPTH_LIMIT, Flag.NEAR_THIN_BONE, Flag.SCALE_AT_DETECTOR_PLANE, Flag.SCALE_UNKNOWN,
+    Flag.SCALE_CONFLICT, Flag.SECOND_INSTRUMENT, Flag.AMBIGUOUS_NEEDLE, Flag.LOW_CONFIDENCE_BONE, Flag.LOW_CONFIDENCE_NEEDLE,
+)  # fmt: skip
+
+
+def judge_studies(
+    assessments: Iterable[Assessment], profile: Profile, sites: Sequence[Site] = ()
+) -> tuple[StudyAssessment, ...]:
+    """Judge every needle position of every study.
+
+    Parameters
+    ----------
+    assessments : iterable of Assessment
+        Frames of one or more studies, in any order; their pixels are not needed.
+    profile : Profile
+    sites : sequence of Site
+        Rows of the procedure sheet.
+
+    Returns
+    -------
+    tuple of StudyAssessment
+        One a position. A picture that turns up in two studies refuses both.
+    """
+    frames = tuple(assessments)
+    owners: dict[str, set[str]] = {}
+    for frame in frames:
+        owners.setdefault(frame.frame.reference.pixel_sha256, set()).add(frame.frame.reference.study_instance_uid)
+    reused = frozenset(digest for digest, studies in owners.items() if digest and len(studies) > 1)
+    return tuple(
+        _judge(position.frames, profile, site=position.site, split=position.reasons, reused=reused)
+        for position in group_positions(frames, profile.study, sites)
+    )
+
+
+def judge_study(assessments: Sequence[Assessment], profile: Profile) -> StudyAssessment:
+    """Judge the frames of one needle position together.
+
+    Parameters
+    ----------
+    assessments : sequence of Assessment
+        At least one frame; frames of two studies, or marked with both sides, are refused.
+    profile : Profile
+
+    Returns
+    -------
+    StudyAssessment
+        The only result that may say ``right_spot``; it then carries the flag ``awaiting_confirmation``.
+
+    Raises
+    ------
+    ValueError
+        Without any frame.
+    """
+    if not assessments:
+        raise ValueError("a study without frames cannot be judged")
+    return _judge(assessments, profile)
+
+
+def _judge(
+    frames: Sequence[Assessment], profile: Profile, *, site: str = "", split: tuple[Reason, ...] = (),
+    reused: frozenset[str] = frozenset(),
+) -> StudyAssessment:  # fmt: skip
+    refusal = _identity_refusal(frames, reused)
+    evidence = None if refusal is not None else gather(frames, profile)
+    verdict = _refused((refusal,) if refusal is not None else ()) if evidence is None else _verdict(evidence, profile)
+    tip = evidence.tip if evidence is not None else None
+    shaft = evidence.shaft if evidence is not None else None
+    depth = evidence.depth if evidence is not None else None
+    return StudyAssessment(
+        study_instance_uid=frames[0].frame.reference.study_instance_uid,
+        site=site,
+        frames=tuple(frame_name(frame) for frame in frames),
+        verdict=Verdict(code=verdict.code, text=verdict.text, flags=verdict.flags, reasons=(*verdict.reasons, *split)),
+        tip_position_mm=None if tip is None else _triple(tip.position_mm),
+        tip_sd_mm=None if tip is None else _triple(tip.covariance_mm2.diagonal() ** 0.5),
+        tip_residual_mm=None if tip is None else tip.residual_mm,
+        shaft_axis=None if shaft is None else _triple(shaft.direction),
+        shaft_axis_sd_deg=None if shaft is None else shaft.sd_deg,
+        insertion_depth=None if depth is None else depth.smallest,
+        bone_thickness=None if evidence is None else evidence.thickness,
+        provenance=frames[0].provenance,
+    )
+
+
+def _triple(values: Iterable[float]) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in values)
+    return x, y, z
+
+
+def _identity_refusal(frames: Sequence[Assessment], reused: frozenset[str]) -> Reason | None:
+    """Why these frames may not be judged as one needle position."""
+    studies = {frame.frame.reference.study_instance_uid for frame in frames}
+    if len(studies) > 1:
+        text = f"The frames come from {len(studies)} studies; they may show several patients."
+        return Reason(code="several_studies", text=text)
+    sides = sorted({frame.frame.side for frame in frames} - {""})
+    if len(sides) > 1:
+        marked = ", ".join(f"{frame_name(frame)} {frame.frame.side}" for frame in frames if frame.frame.side)
+        return Reason(code="contradictory_sides", text=f"The frames are marked with different sides: {marked}.")
+    for frame in frames:
+        if frame.frame.reference.pixel_sha256 in reused:
+            text = f"{frame_name(frame)} turns up in another study too: whose picture it is, nobody can tell."
+            return Reason(code="picture_in_two_studies", text=text)
+    return None
+
+
+def _refused(reasons: tuple[Reason, ...]) -> Verdict:
+    text = f"Cannot tell: {reasons[0].text}" if reasons else "Cannot tell"
+    return Verdict(code=Code.NOT_ASSESSABLE, text=text, reasons=reasons)
+
+
+def _verdict(evidence: Evidence, profile: Profile) -> Verdict:
+    if not evidence.adequate:
+        none = Reason(code="no_adequate_view", text="no view of this needle position could be assessed.")
+        return _refused((none, *evidence.dropped))
+    flags = tuple(flag for flag in SHARED_FLAGS if any(flag in frame.verdict.flags for frame in evidence.adequate))
+    shown = (*_frame_reasons(evidence), *evidence.dropped)
+    for code, named in DECISIVE.items():
+        telling = [frame for frame in evidence.adequate if frame.verdict.code is code]
+        if telling:
+            reasons = (*_disagreement(evidence, telling), *shown)
+            where = ", ".join(frame_name(frame) for frame in telling)
+            return Verdict(code=named, text=f"{TEXTS[named]} ({where})", flags=flags, reasons=reasons)
+    depth = evidence.depth
+    if depth is not None and depth.smallest.upper < profile.study.depth_from_mm:
+        reason = Reason(code="insertion_depth", text=f"Past the cortex by at most {depth.smallest}.")
+        return Verdict(code=Code.AT_CORTEX, text=TEXTS[Code.AT_CORTEX], flags=flags, reasons=(reason, *shown))
+    missing = (*_one_view_twice(evidence, profile), *missing_for_right_spot(evidence, profile))
+    if missing:
+        text = f"Cannot tell: {missing[0].text}"
+        return Verdict(code=Code.INDETERMINATE, text=text, flags=flags, reasons=(*missing, *shown))
+    flags = (*flags, Flag.AWAITING_CONFIRMATION)
+    return Verdict(code=Code.RIGHT_SPOT, text=TEXTS[Code.RIGHT_SPOT], flags=flags, reasons=(*_proof(evidence), *shown))
+
+
+def _frame_reasons(evidence: Evidence) -> tuple[Reason, ...]:
+    """What each view said, so that disagreement is seen."""
+    return tuple(
+        Reason(code="view", text=f"{frame_name(frame)} ({frame.frame.view.kind}): {frame.verdict.text}.")
+        for frame in evidence.adequate
+    )
+
+
+def _disagreement(evidence: Evidence, telling: Sequence[Assessment]) -> tuple[Reason, ...]:
+    others = [frame for frame in evidence.adequate if frame.verdict.code is not telling[0].verdict.code]
+    if not others:
+        return ()
+    names = ", ".join(frame_name(frame) for frame in others)
+    text = f"{names} did not show it; a projection inside the outline does not prove the opposite."
+    return (Reason(code="views_disagree", text=text),)
+
+
+def _one_view_twice(evidence: Evidence, profile: Profile) -> tuple[Reason, ...]:
+    if len(evidence.adequate) == 1:
+        return (Reason(code="one_view", text="one view proves no depth: a second view is needed."),)
+    zero = zero_view_of(evidence.adequate)
+    sights = [sight for frame in evidence.adequate if (sight := sight_of(frame, zero)) is not None]
+    beams = [separation_deg(a.beam, b.beam) for a, b in combinations(sights, 2)]
+    if len(sights) == len(evidence.adequate) and max(beams) <= profile.study.same_view_within_deg:
+        return (Reason(code="one_view_twice", text=f"all {len(sights)} frames show the same view: another view is needed."),)
+    return ()
+
+
+def _proof(evidence: Evidence) -> tuple[Reason, ...]:
+    assert evidence.depth is not None
+    assert evidence.thickness is not None
+    thickness, depth = evidence.thickness, evidence.depth.smallest
+    return (
+        Reason(code="bone_thickness", text=f"Bone at the tip {thickness} thick ({thickness.method})."),
+        Reason(code="insertion_depth", text=f"Past the entry cortex at most {depth} ({depth.method})."),
+    )
