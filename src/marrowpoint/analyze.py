@@ -11,10 +11,11 @@ from marrowpoint.assess import assess_frame, without_pixels
 from marrowpoint.assessment import Assessment, StudyAssessment
 from marrowpoint.case import Site
 from marrowpoint.errors import MarrowpointError
+from marrowpoint.fluoroscopy.prior import BoneNetwork
 from marrowpoint.frame import Frame, ViewKind
 from marrowpoint.profile import Profile
 from marrowpoint.read import ImageFile, read_frames
-from marrowpoint.verdict import Code, Reason, Verdict
+from marrowpoint.study import judge_studies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,8 @@ class Request:
     ----------
     profile : Profile
         Thresholds.
+    network : BoneNetwork or None
+        The learned prior.
     view : ViewKind or None
         View of every frame, where the operator says so; else the header's.
     outer_diameter_mm : float or None
@@ -34,6 +37,7 @@ class Request:
     """
 
     profile: Profile
+    network: BoneNetwork | None = None
     view: ViewKind | None = None
     outer_diameter_mm: float | None = None
     procedure: Mapping[str, tuple[Site, ...]] = field(default_factory=dict)
@@ -73,7 +77,7 @@ def analyze_images(images: Iterable[ImageFile], request: Request) -> Iterator[Ou
     Yields
     ------
     Assessment or Failure or StudyAssessment
-        In the order of `images`; one `StudyAssessment` for each study after the last frame. Only one frame's pixels are held.
+        In the order of `images`, then a `StudyAssessment` for each needle position. Only one frame's pixels are held.
     """
     seen: list[Assessment] = []
     for image in images:
@@ -81,7 +85,7 @@ def analyze_images(images: Iterable[ImageFile], request: Request) -> Iterator[Ou
             if isinstance(outcome, Assessment):
                 seen.append(without_pixels(outcome))
             yield outcome
-    yield from _judge_studies(seen)
+    yield from judge_studies(seen, request.profile, [site for sites in request.procedure.values() for site in sites])
 
 
 def analyze_image(image: ImageFile, request: Request) -> Iterator[Assessment | Failure]:
@@ -108,18 +112,6 @@ def analyze_image(image: ImageFile, request: Request) -> Iterator[Assessment | F
         yield Failure(path=image.relative_path, frame_number=number or None, code="internal_error", text=_fault(error))
 
 
-def _judge_studies(seen: list[Assessment]) -> Iterator[StudyAssessment]:
-    studies: dict[str, list[Assessment]] = {}
-    for assessment in seen:
-        studies.setdefault(assessment.frame.reference.study_instance_uid, []).append(assessment)
-    reason = Reason(code="study_not_judged", text="This version does not judge the views of a study together.")
-    verdict = Verdict(code=Code.NOT_ASSESSABLE, text="Study not assessable", reasons=(reason,))
-    for uid, group in studies.items():
-        references = [assessment.frame.reference for assessment in group]
-        names = tuple(f"{reference.path}#{reference.frame_number}" for reference in references)
-        yield StudyAssessment(study_instance_uid=uid, frames=names, verdict=verdict, provenance=group[0].provenance)
-
-
 def _analyze_frame(frame: Frame, request: Request) -> Assessment:
     sites = request.procedure.get(frame.reference.study_instance_uid, ())
     diameters_mm = {site.needle_od_mm for site in sites if site.needle_od_mm is not None}
@@ -134,7 +126,7 @@ def _analyze_frame(frame: Frame, request: Request) -> Assessment:
         frame = replace(frame, header_spacing=replace(frame.header_spacing, conflicts=(*frame.header_spacing.conflicts, note)))
     if len(sides) == 1:
         frame = replace(frame, side=sides.pop())
-    return assess_frame(frame, profile=request.profile, outer_diameter_mm=outer_diameter_mm)
+    return assess_frame(frame, profile=request.profile, network=request.network, outer_diameter_mm=outer_diameter_mm)
 
 
 def _fault(error: Exception) -> str:

@@ -13,6 +13,7 @@ from marrowpoint.cortex import Cortex
 from marrowpoint.errors import NotAssessable
 from marrowpoint.fluoroscopy.field import find_exposure
 from marrowpoint.fluoroscopy.locate import locate_needle
+from marrowpoint.fluoroscopy.prior import BoneNetwork, infer_prior
 from marrowpoint.fluoroscopy.segment import segment_bone
 from marrowpoint.frame import Frame
 from marrowpoint.judge import judge_frame, not_assessable
@@ -27,6 +28,7 @@ def assess_frame(
     frame: Frame,
     *,
     profile: Profile,
+    network: BoneNetwork | None = None,
     outer_diameter_mm: float | None = None,
     needle: Needle | None = None,
     cortex: Cortex | None = None,
@@ -39,6 +41,8 @@ def assess_frame(
         As it was read.
     profile : Profile
         Thresholds.
+    network : BoneNetwork or None
+        The learned prior; without it no bone is outlined in a fluoroscopic frame.
     outer_diameter_mm : float or None
         Declared outer diameter of the needle [mm]: the instrument rung of the scale.
     needle, cortex : Needle and Cortex, or None
@@ -61,11 +65,16 @@ def assess_frame(
         cortex=cortex,
         calibration=frame.header_spacing,
         verdict=not_assessable(NotAssessable("not_begun", "This frame has not been searched.")),
-        provenance=Provenance(marrowpoint=marrowpoint_version(), profile=profile.label, profile_sha256=profile.sha256),
+        provenance=Provenance(
+            marrowpoint=marrowpoint_version(),
+            profile=profile.label,
+            profile_sha256=profile.sha256,
+            model_sha256=None if network is None else network.sha256,
+        ),
     )
     if frame.reference.modality in ULTRASOUND:
         return _assess_ultrasound(start)
-    return _assess_fluoroscopy(start, profile)
+    return _assess_fluoroscopy(start, profile, network)
 
 
 def without_pixels(assessment: Assessment) -> Assessment:
@@ -96,18 +105,19 @@ def marrowpoint_version() -> str:
         return "0+source"
 
 
-def _assess_fluoroscopy(start: Assessment, profile: Profile) -> Assessment:
+def _assess_fluoroscopy(start: Assessment, profile: Profile, network: BoneNetwork | None) -> Assessment:
     # each step that succeeds is kept, whatever refuses after it
     done = start
     frame, diameter_mm = start.frame, start.outer_diameter_mm
     try:
         exposure = find_exposure(frame)
         done = replace(done, exposure=exposure)
-        needle = start.needle or locate_needle(exposure, expected_width_px=_expected_width_px(start))
+        prior = None if network is None else infer_prior(network, exposure)
+        needle = start.needle or locate_needle(exposure, prior=prior, expected_width_px=_expected_width_px(start))
         done = replace(done, needle=needle)
         rung = None if diameter_mm is None else spacing_from_needle(needle, diameter_mm, profile.scale)
         done = replace(done, calibration=reconcile(frame.header_spacing, rung))
-        cortex = start.cortex or segment_bone(exposure, needle, None)
+        cortex = start.cortex or segment_bone(exposure, needle, prior)
         done = replace(done, cortex=cortex)
         placement = measure_placement(cortex, needle, done.calibration, profile)
         verdict = judge_frame(needle, cortex, placement, frame.view, profile)
@@ -117,6 +127,7 @@ def _assess_fluoroscopy(start: Assessment, profile: Profile) -> Assessment:
 
 
 def _assess_ultrasound(start: Assessment) -> Assessment:
+    start = replace(start, provenance=replace(start.provenance, model_sha256=None))
     error = NotAssessable("ultrasound_not_supported", "Ultrasound frames are not measured by this version.")
     return replace(start, verdict=not_assessable(error))
 

@@ -19,6 +19,7 @@ from marrowpoint.analyze import Failure, Outcome, Request, analyze_images
 from marrowpoint.assess import marrowpoint_version
 from marrowpoint.case import parse_needle
 from marrowpoint.errors import MarrowpointError
+from marrowpoint.fluoroscopy.prior import BoneNetwork, load_network
 from marrowpoint.frame import ViewKind
 from marrowpoint.read import ImageFile, find_images, read_procedure, read_profile
 from marrowpoint.report.record import printable
@@ -64,6 +65,7 @@ def analyze(
     try:
         request = Request(
             profile=read_profile(profile),
+            network=_packaged_network(),
             view=None if view is None else _parse_view(view),
             outer_diameter_mm=None if needle is None else parse_needle(needle),
             procedure={} if procedure is None else read_procedure(procedure),
@@ -112,6 +114,14 @@ def _existing_images(paths: list[Path]) -> list[ImageFile]:
     if not images:
         _refuse(f"no DICOM file in {', '.join(printable(str(path)) for path in paths)}")
     return images
+
+
+def _packaged_network() -> BoneNetwork | None:
+    try:
+        return load_network()
+    except MarrowpointError as error:
+        typer.echo(f"marrowpoint: {error.text}; going on without it", err=True)
+        return None
 
 
 def _parse_view(text: str) -> ViewKind:

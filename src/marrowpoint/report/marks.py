@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from marrowpoint.assessment import Assessment
@@ -136,11 +137,11 @@ def _draw_entry(picture: Picture, at: tuple[float, float], line_px: float) -> No
 
 def _draw_thin_border(picture: Picture, cortex: Cortex, window: Window, thin_below_mm: float) -> None:
     for line in thin_borders(cortex, thin_below_mm):
-        stroke(picture, window.place(line), VERMILLION, window.line_px, dash_px=4 * window.line_px, closed=True)
+        stroke(picture, window.place(line), VERMILLION, window.line_px, dash_px=4 * window.line_px)
 
 
 def thin_borders(cortex: Cortex, thin_below_mm: float) -> list[Points]:
-    """Closed borders of the bone that the thickness map calls thin.
+    """Where thin bone begins on the thickness map; where it ends at the outline, the outline itself is drawn already.
 
     Parameters
     ----------
@@ -151,7 +152,7 @@ def thin_borders(cortex: Cortex, thin_below_mm: float) -> list[Points]:
     Returns
     -------
     list of ndarray of shape (K, 2)
-        (row, column) of the frame [px]; empty without a map.
+        Open lines, (row, column) of the frame [px]; empty without a map.
     """
     if cortex.thickness is None:
         return []
@@ -161,7 +162,19 @@ def thin_borders(cortex: Cortex, thin_below_mm: float) -> list[Points]:
     outlines, _ = cv2.findContours(thin.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     # specks of a few cells are the grid's noise, no border a person could use
     smallest_px = rows * columns * 2e-4
-    return [o.reshape(-1, 2)[:, ::-1].astype(np.float64) for o in outlines if cv2.contourArea(o) > smallest_px]
+    closed = [np.vstack([o, o[:1]]).reshape(-1, 2)[:, ::-1] for o in outlines if cv2.contourArea(o) > smallest_px]
+    margin_px = max(3, round(max(rows, columns) / 150))
+    within = (
+        cv2.distanceTransform(np.pad(cortex.bone, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+        > margin_px
+    )
+    return [run for line in closed for run in _runs(line, within[line[:, 0], line[:, 1]])]
+
+
+def _runs(line: NDArray[np.int32], keep: Mask) -> list[Points]:
+    # stretches of a line whose points are all kept
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], keep, [False]]).astype(np.int8)))
+    return [line[a:b].astype(np.float64) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a > 8]
 
 
 def _write_labels(picture: Picture, labels: list[Label], occupied: Mask, window: Window) -> Picture:

@@ -88,13 +88,21 @@ def study_record(study: StudyAssessment) -> Record:
         tip = {
             "position_mm": [_number(x, 3) for x in study.tip_position_mm],
             "residual_mm": _number(study.tip_residual_mm, 3),
+            "sd_mm": None if study.tip_sd_mm is None else [_number(x, 3) for x in study.tip_sd_mm],
+            "axis": None if study.shaft_axis is None else [_number(x, 5) for x in study.shaft_axis],
+            "axis_sd_deg": _number(study.shaft_axis_sd_deg, 2),
         }
     return {
         "record": "study",
         "schema": SCHEMA,
         "study_instance_uid": study.study_instance_uid,
+        "site": printable(study.site),
         "frames": [printable(name) for name in study.frames],
         "tip_3d": tip,
+        "measurements": {
+            "insertion_depth": _measurement(study.insertion_depth),
+            "bone_thickness": _measurement(study.bone_thickness),
+        },
         "verdict": _verdict(study.verdict),
         "provenance": _provenance(study.provenance),
     }

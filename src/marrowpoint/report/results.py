@@ -74,8 +74,8 @@ def write_results(
         Where the folder cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
-    for name in (RESULTS, PAGE):
-        (out / name).unlink(missing_ok=True)
+    for former in (RESULTS, PAGE):
+        (out / former).unlink(missing_ok=True)
     written = Written(out=out)
     taken: set[PurePosixPath] = set()
     with whole_file(out / RESULTS) as stream:

@@ -1,0 +1,1 @@
+"""The napari face of marrowpoint: opens frames with what was measured on them."""
