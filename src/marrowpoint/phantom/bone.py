@@ -106,6 +106,10 @@ class HipBone:
         half, _, middle, _ = self._lookup(np.float32([[u]]), np.float32([[v]]))[0, 0]
         return self.to_patient(np.array([u, v, middle + half - depth_mm]))
 
+    def plate_thickness_mm(self, u: float, v: float) -> float:
+        """Thickness of the plate at (u, v), along w and without its rounded rim [mm]."""
+        return 2 * float(self._lookup(np.float32([[u]]), np.float32([[v]]))[0, 0, 0])
+
     def field_mm(self, points: Points) -> FloatImage:
         """Nearly the signed distance to the surface, positive inside [mm].
 

@@ -20,7 +20,7 @@ ATTENUATION: dict[str, tuple[float, float, float]] = {
     "cortex": (0.1278, 0.0700, 0.0505),
     "marrow": (0.0440, 0.0315, 0.0262),
     "steel": (2.86, 1.20, 0.66),
-    "plastic": (0.0290, 0.0255, 0.0230),
+    "plastic": (0.0390, 0.0335, 0.0300),
 }
 
 
@@ -181,7 +181,9 @@ def collimator(shape: tuple[int, int], display: Display) -> FloatImage:
 
 def _label(value: FloatImage, display: Display) -> FloatImage:
     size = value.shape[0] / 768
+    ink = np.zeros(value.shape, dtype=np.uint8)
     for text, (row, column) in display.labels:
         place = round(column * value.shape[1]), round(row * value.shape[0])
-        cv2.putText(value, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.75 * size, (1.0,), max(1, round(1.6 * size)), cv2.LINE_AA)
-    return value
+        cv2.putText(ink, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.75 * size, (255,), max(1, round(1.6 * size)), cv2.LINE_AA)
+    labelled: FloatImage = np.maximum(value, ink.astype(np.float32) / 255)
+    return labelled
