@@ -65,6 +65,15 @@ class StudyLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UltrasoundLimits:
+    """Thresholds of the ultrasound verdicts; uncertainties named ``_sd_`` are k = 1, ``_u`` k = 2."""
+
+    surface_sd_mm: float
+    ruler_u: float
+    min_surface_mm: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """A named, versioned set of thresholds.
 
@@ -76,6 +85,7 @@ class Profile:
     verdict : VerdictLimits
     scale : ScaleLimits
     study : StudyLimits
+    ultrasound : UltrasoundLimits
     """
 
     name: str
@@ -84,6 +94,7 @@ class Profile:
     verdict: VerdictLimits
     scale: ScaleLimits
     study: StudyLimits
+    ultrasound: UltrasoundLimits
 
     @property
     def label(self) -> str:
@@ -91,7 +102,7 @@ class Profile:
         return f"{self.name}@{self.version}"
 
 
-SECTIONS: dict[str, type] = {"verdict": VerdictLimits, "scale": ScaleLimits, "study": StudyLimits}
+SECTIONS: dict[str, type] = {"verdict": VerdictLimits, "scale": ScaleLimits, "study": StudyLimits, "ultrasound": UltrasoundLimits}
 
 
 def parse_profile(data: bytes) -> Profile:
