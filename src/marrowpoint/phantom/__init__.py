@@ -6,7 +6,8 @@ from marrowpoint.phantom.bone import HipBone
 from marrowpoint.phantom.geometry import ConeBeam
 from marrowpoint.phantom.needle import PhantomNeedle
 from marrowpoint.phantom.physics import Display, Exposition
-from marrowpoint.phantom.scene import PhantomFrame, PhantomTruth, Scene, render_scene
+from marrowpoint.phantom.scene import PhantomFrame, Scene, render_scene
+from marrowpoint.phantom.truth import PhantomTruth
 
 __all__ = [
     "ConeBeam",

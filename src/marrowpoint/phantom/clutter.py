@@ -34,15 +34,17 @@ class Ellipsoid:
     def field_mm(self, points: FloatImage) -> FloatImage:
         """Roughly the signed distance to the surface, positive inside [mm]; points of shape (3, m, n)."""
         shape = (3,) + (1,) * (points.ndim - 1)
-        centre, radii = np.float32(self.centre).reshape(shape), np.float32(self.radii).reshape(shape)
+        centre, radii = np.array(self.centre, np.float32).reshape(shape), np.array(self.radii, np.float32).reshape(shape)
         value: FloatImage = (1 - np.sqrt((((points - centre) / radii) ** 2).sum(axis=0))) * np.float32(min(self.radii))
         return value
 
 
 def sacrum_field_mm(points: FloatImage) -> FloatImage:
     """Sacrum and last lumbar vertebra grown together smoothly, holes cut out; positive inside [mm], points (3, m, n)."""
-    parts = [np.exp(np.minimum(body.field_mm(points) / MELT_MM, 20)) for body in sacrum()]
-    value = MELT_MM * np.log(sum(parts[1:], parts[0]) + 1e-9)
+    total = np.full(points.shape[1:], 1e-9, dtype=np.float32)
+    for body in sacrum():
+        total += np.exp(np.minimum(body.field_mm(points) / np.float32(MELT_MM), 20))
+    value = np.float32(MELT_MM) * np.log(total)
     for hole in foramina():
         value = np.minimum(value, -hole.field_mm(points))
     return np.asarray(value, dtype=np.float32)
@@ -83,9 +85,7 @@ def sacrum() -> tuple[Ellipsoid, ...]:
 def foramina() -> tuple[Ellipsoid, ...]:
     """Holes of the sacrum, long along y so that they show in every near-vertical view."""
     places = [(19.0, 62.0), (16.0, 36.0), (13.0, 14.0)]
-    return tuple(
-        Ellipsoid(centre=(sign * x, 66.0, z), radii=(5.0, 22.0, 4.0)) for x, z in places for sign in (-1.0, 1.0)
-    )
+    return tuple(Ellipsoid(centre=(sign * x, 66.0, z), radii=(5.0, 22.0, 4.0)) for x, z in places for sign in (-1.0, 1.0))
 
 
 def gas(rng: np.random.Generator, side: str) -> tuple[Ellipsoid, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from marrowpoint.frame import FloatImage, Points
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConeBeam:
     """One position of the C-arm.

@@ -7,10 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from marrowpoint.frame import FloatImage, Points
+from marrowpoint.phantom.geometry import ConeBeam
+from marrowpoint.phantom.march import share_inside
 
 WALL_SHARE = 0.11
 HUB_RADIUS_MM, HUB_LENGTH_MM = 6.5, 16.0
+# Points along a ray inside the rod, between which the cone is cut linearly.
 SAMPLES = 24
+# Needle rays a pixel, each way.
+FINE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +109,36 @@ class PhantomNeedle:
         return _cut_by_cone(near, length, (along0, along1), (side0, side1), (radius, cone_mm))
 
 
+def needle_paths_mm(needle: PhantomNeedle, beam: ConeBeam, centre: Points) -> tuple[FloatImage, FloatImage]:
+    """Steel and plastic on every pixel, from finer rays averaged.
+
+    Parameters
+    ----------
+    needle : PhantomNeedle
+    beam : ConeBeam
+    centre : ndarray of shape (3,)
+        Isocentre in patient axes [mm].
+
+    Returns
+    -------
+    steel_mm, plastic_mm : ndarray of shape (M, N), float32
+    """
+    shape = beam.shape
+    steel, plastic = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    ends = beam.project(np.stack([needle.point_at(0), needle.point_at(needle.length_mm + HUB_LENGTH_MM - 4)]) - centre)
+    margin = (HUB_RADIUS_MM + 3) * beam.sid_mm / beam.sod_mm / beam.pitch_mm
+    r0, c0 = np.floor(np.maximum(ends.min(axis=0) - margin, 0)).astype(int)
+    r1, c1 = np.ceil(np.minimum(ends.max(axis=0) + margin, np.array(shape))).astype(int)
+    if r1 <= r0 or c1 <= c0:
+        return steel, plastic
+    fine = (np.arange(FINE) - (FINE - 1) / 2) / FINE
+    rays = beam.rays((np.arange(r0, r1)[:, None] + fine).ravel(), (np.arange(c0, c1)[:, None] + fine).ravel())
+    source = beam.source + centre
+    for target, path in ((steel, needle.steel_mm(source, *rays)), (plastic, needle.plastic_mm(source, *rays))):
+        target[r0:r1, c0:c1] = path.reshape(r1 - r0, FINE, c1 - c0, FINE).mean(axis=(1, 3))
+    return steel, plastic
+
+
 def _cut_by_cone(
     near: Points,
     length: Points,
@@ -121,12 +156,6 @@ def _cut_by_cone(
         across = np.sqrt(((side[0][:, None, None] + t * side[1]) ** 2).sum(axis=0))
         value = radius * np.minimum(distance / cone_mm, 1.0) - across + 1e-9
         if previous is not None:
-            total += share_inside(previous, value)
-        previous = value
+            total += share_inside(previous, value.astype(np.float32))
+        previous = value.astype(np.float32)
     return np.asarray(total * length / SAMPLES, dtype=np.float32)
-
-
-def share_inside(first: Points, second: Points) -> Points:
-    """Share of a step on which a value that runs linearly from `first` to `second` is positive."""
-    up, down = np.maximum(first, 0), np.maximum(second, 0)
-    return np.asarray((up + down) / (np.abs(first) + np.abs(second) + 1e-9))

@@ -134,8 +134,7 @@ def detect(passed: FloatImage, exposition: Exposition, pitch_mm: float, rng: np.
     quanta = np.maximum(primary + np.float32(exposition.scatter_share) * haze, 0)
     gain = exposition.counts / float(np.median(quanta))
     counted = rng.poisson(quanta.astype(np.float64) * gain) + rng.normal(0, exposition.electronic_counts, quanta.shape)
-    smooth: FloatImage = cv2.GaussianBlur((counted / exposition.counts).astype(np.float32), (0, 0), exposition.grain_px)
-    return smooth
+    return np.asarray(cv2.GaussianBlur((counted / exposition.counts).astype(np.float32), (0, 0), exposition.grain_px))
 
 
 def show(detected: FloatImage, display: Display, field_mask: FloatImage) -> FloatImage:
