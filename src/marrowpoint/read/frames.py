@@ -131,8 +131,7 @@ def _frame(
     valid = valid_area(stored.values, header, index, padding)
     for array in (pixels, valid, *(() if coloured is None else (coloured,))):
         array.flags.writeable = False
-    regions, refused = ultrasound_regions(header)
-    geometry = header_geometry(header, index, regions, refused, ultrasound=modality == "US")
+    geometry = header_geometry(file, index, ultrasound=modality == "US")
     reference = FrameReference(
         path=path,
         frame_number=index + 1,
@@ -155,7 +154,7 @@ def _frame(
         view=frame_view(header, index, statement.side, statement.view),
         header_spacing=spacing_from_header(geometry, statement.scale),
         side=statement.side,
-        regions=regions,
+        regions=ultrasound_regions(header)[0],
         coloured=coloured,
     )
 

@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 from marrowpoint.calibrate import HeaderGeometry
 from marrowpoint.frame import UltrasoundRegion
 from marrowpoint.read.groups import first_value, numbers
+from marrowpoint.read.header import OpenFile
 
 # Physical units of ultrasound regions, DICOM PS3.3 C.8.5.5.1.15.
 _UNITS = {
@@ -20,19 +21,14 @@ _CM, _TISSUE, _PICTURE = 3, 1, 1
 _SAME_SCALE = 0.01
 
 
-def header_geometry(
-    header: Dataset, index: int, regions: tuple[UltrasoundRegion, ...], refused: tuple[str, ...], *, ultrasound: bool
-) -> HeaderGeometry:
+def header_geometry(file: OpenFile, index: int, *, ultrasound: bool) -> HeaderGeometry:
     """Collect the tags of scale for one frame.
 
     Parameters
     ----------
-    header : Dataset
+    file : OpenFile
     index : int
         0-based number of the frame.
-    regions : tuple of UltrasoundRegion
-    refused : tuple of str
-        Sentences about regions that could not be read.
     ultrasound : bool
         The picture is an ultrasound one.
 
@@ -40,11 +36,15 @@ def header_geometry(
     -------
     HeaderGeometry
     """
+    header = file.dataset
+    regions, refused = ultrasound_regions(header)
     notes = list(refused)
 
     def read(keyword: str, name: str, count: int) -> Any:
         try:
             found = numbers(first_value(header, keyword, index), count)
+            if found is None and keyword in file.damaged:
+                raise ValueError("damaged")
         except ValueError:
             notes.append(f"{name} is not {'a number' if count == 1 else 'a pair of numbers'}: refused")
             return None

@@ -10,6 +10,7 @@ from io import BytesIO
 from typing import BinaryIO
 
 from pydicom import dcmread
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomIO
 from pydicom.filereader import read_file_meta_info
@@ -66,6 +67,8 @@ class OpenFile:
         Bytes of pixel data the file claims; None where they come in fragments.
     size : int
         Bytes of the whole stream.
+    damaged : frozenset of str
+        Keywords of tags that stand in the file but cannot be understood; they were taken out of `dataset`.
     """
 
     stream: BinaryIO
@@ -74,6 +77,7 @@ class OpenFile:
     pixel_offset: int
     pixel_length: int | None
     size: int
+    damaged: frozenset[str]
 
 
 @contextmanager
@@ -124,7 +128,7 @@ def _read(stream: BinaryIO, image: ImageFile) -> OpenFile:
                 raise UnreadableImage("not_dicom", "this is no DICOM file: export the picture as DICOM")
             stream.seek(0)
             dataset = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(_TAGS.split()))
-            return _at_pixels(stream, dataset, size)
+            return _at_pixels(stream, dataset, size, frozenset(_settle(dataset)))
     except MarrowpointError:
         raise
     except RecursionError as error:
@@ -169,7 +173,22 @@ def _inflated(stream: BinaryIO, image: ImageFile) -> BinaryIO:
     return whole
 
 
-def _at_pixels(stream: BinaryIO, dataset: Dataset, size: int) -> OpenFile:
+def _settle(dataset: Dataset) -> Iterator[str]:
+    # values are understood on first use; doing it here keeps every surprise of a damaged one in this place
+    for tag in list(dataset.keys()):
+        try:
+            element = dataset[tag]
+            if element.VR == "SQ":
+                for item in element.value:
+                    yield from _settle(item)
+        except (RecursionError, MemoryError):
+            raise
+        except Exception:
+            del dataset[tag]
+            yield keyword_for_tag(tag)
+
+
+def _at_pixels(stream: BinaryIO, dataset: Dataset, size: int, damaged: frozenset[str]) -> OpenFile:
     syntax = _transfer_syntax(dataset)
     head = stream.read(8)
     order = "little" if syntax.is_little_endian else "big"
@@ -186,6 +205,7 @@ def _at_pixels(stream: BinaryIO, dataset: Dataset, size: int) -> OpenFile:
         pixel_offset=stream.tell(),
         pixel_length=None if length == 0xFFFFFFFF else length,
         size=size,
+        damaged=damaged,
     )
 
 

@@ -24,6 +24,9 @@ Stored = NDArray[Any]
 # The largest radiographs have about 30 million pixels; beyond this the work would not fit 1.5 GB.
 _MAX_PIXELS = 40_000_000
 _MAX_FRAMES = 100_000
+# Best decoder first. GDCM comes last and never as a second try: inside it damaged data can end the whole process. It alone
+# reads JPEG Lossless.
+_PLUGINS = ("pylibjpeg", "pyjpegls", "pillow", "pydicom", "gdcm")
 _GREY = {"MONOCHROME1", "MONOCHROME2"}
 _COLOUR = {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT"}
 
@@ -171,7 +174,8 @@ def decode_frames(file: OpenFile, described: PixelDescription) -> Iterator[Store
     file.stream.seek(file.pixel_offset)
     number = 0
     with _decoding(file):
-        frames = _decoder(file).iter_array(file.stream, raw=True, **_options(file, described))
+        decoder = _decoder(file)
+        frames = decoder.iter_array(file.stream, raw=True, decoding_plugin=_plugin(decoder), **_options(file, described))
     while number < described.frames:
         with _decoding(file):
             values, properties = next(frames, (None, {}))
@@ -203,7 +207,8 @@ def decode_frame(file: OpenFile, described: PixelDescription, index: int) -> Sto
     """
     file.stream.seek(file.pixel_offset)
     with _decoding(file):
-        values, properties = _decoder(file).as_array(file.stream, index=index, raw=True, **_options(file, described))
+        decoder, options = _decoder(file), _options(file, described)
+        values, properties = decoder.as_array(file.stream, index=index, raw=True, decoding_plugin=_plugin(decoder), **options)
     return _checked(values, str(properties.get("photometric_interpretation", described.photometric)), described)
 
 
@@ -229,6 +234,12 @@ def _decoder(file: OpenFile) -> Decoder:
     except NotImplementedError as error:
         text = f"no decoder for {file.transfer_syntax.name}: export the file uncompressed"
         raise UnreadableImage("no_decoder", text) from error
+
+
+def _plugin(decoder: Decoder) -> str:
+    if not decoder.is_encapsulated:
+        return ""
+    return next((name for name in _PLUGINS if name in decoder.available_plugins), "")
 
 
 def _options(file: OpenFile, described: PixelDescription) -> dict[str, Any]:

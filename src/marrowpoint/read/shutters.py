@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
 from marrowpoint.frame import Mask
 from marrowpoint.read.groups import first_value, numbers
@@ -77,7 +78,7 @@ def _shutters(header: Dataset, index: int, shape: tuple[int, int]) -> list[Mask]
     kinds = first_value(header, "ShutterShape", index)
     if kinds is None:
         return []
-    names = {str(kind).upper() for kind in ([kinds] if isinstance(kinds, str) else kinds)}
+    names = {str(kind).upper() for kind in (kinds if isinstance(kinds, MultiValue) else [kinds])}
     made = []
     for name, make in (("RECTANGULAR", _rectangle), ("CIRCULAR", _circle), ("POLYGONAL", _polygon)):
         if name in names:
@@ -114,9 +115,9 @@ def _circle(header: Dataset, index: int, shape: tuple[int, int]) -> Mask:
 
 def _polygon(header: Dataset, index: int, shape: tuple[int, int]) -> Mask:
     value = first_value(header, "VerticesOfThePolygonalShutter", index)
-    flat = numbers(value, len(value) if value is not None else 0)
-    if flat is None or len(flat) < 6 or len(flat) % 2:
+    if not isinstance(value, MultiValue) or len(value) < 6 or len(value) % 2:
         raise ValueError("no polygon")
+    flat = _required(header, "VerticesOfThePolygonalShutter", index, len(value))
     # DICOM counts from 1, row before column; OpenCV wants (x, y) from 0
     limit = 4 * max(shape)
     corners = np.clip(np.array(flat).reshape(-1, 2)[:, ::-1] - 1, -limit, limit)
