@@ -27,6 +27,8 @@ from marrowpoint.report.results import Written, write_results
 from marrowpoint.report.table import print_results
 
 OK, SOME_FAILED, WRONG_USE, STOPPED = 0, 1, 2, 130
+# Where the table goes to a file, nobody says how wide it may be.
+WIDTH_OF_A_FILE = 130
 VIEWS = ", ".join(kind.value for kind in ViewKind if kind is not ViewKind.UNKNOWN)
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -82,7 +84,8 @@ def analyze(
         raise typer.Exit(STOPPED) from None
     except OSError as error:
         _refuse(f"{printable(str(error.filename or out))} cannot be written: {error.strerror or error}")
-    print_results(written, Console(soft_wrap=False, emoji=False, highlight=False))
+    width = None if sys.stdout.isatty() else WIDTH_OF_A_FILE
+    print_results(written, Console(width=width, emoji=False, highlight=False))
     raise typer.Exit(SOME_FAILED if written.failures else OK)
 
 

@@ -129,9 +129,7 @@ def _key(assessment: Assessment) -> list[tuple[str, Colour, bool]]:
     if cortex is not None:
         key.append(("hip bone", SKY, False))
     if needle is not None:
-        key.append(("needle", YELLOW, False))
-    if placement is not None and placement.nearest_cortex is not None:
-        key.append(("tip to cortex", WHITE, False))
+        key += [("needle", YELLOW, False), ("tip, 95 %", WHITE, False)]
     if placement is not None and placement.entry is not None:
         key.append(("entry", ORANGE, False))
     if cortex is not None and cortex.thickness is not None:

@@ -156,7 +156,7 @@ def _footer(assessment: Assessment, width_px: int, unit_px: float) -> Picture:
     acquired = "date not stated" if reference.acquired is None else reference.acquired.strftime("%Y-%m-%d %H:%M")
     view = VIEW_WORDS[assessment.frame.view.kind]
     made = f"marrowpoint {provenance.marrowpoint}, profile {provenance.profile} {provenance.profile_sha256[:8]}"
-    text = f"{frame_name(reference)}   {acquired}   {view}   {made}   {RESEARCH_ONLY}"
+    text = " | ".join((frame_name(reference), acquired, view, made, RESEARCH_ONLY))
     margin = round(20 * unit_px)
     lines = [Line(text=part, size_px=size, colour=QUIET) for part in wrap(text, size, width_px - 2 * margin, most_lines=4)]
     words = write_lines(lines, width_px - 2 * margin)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import PurePosixPath
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -16,37 +19,59 @@ from marrowpoint.verdict import Severity
 
 # A longer table is no longer read; the page shows every frame.
 MOST_ROWS = 100
+MOST_NAMES = 4
 SIGNS: dict[Severity, str] = {Severity.PROBLEM: "x", Severity.UNKNOWN: "?", Severity.CAUTION: "!", Severity.GOOD: "+"}
 
 
 def print_results(written: Written, console: Console) -> None:
-    """Print the frames, the studies, how many answers there are, and where everything lies.
+    """Print the frames, the studies, where everything lies, and how many frames got no answer.
 
     Parameters
     ----------
     written : Written
     console : Console
     """
+    folder = _common_folder([*written.frames, *written.failures])
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("file", overflow="fold", min_width=18)
-    table.add_column("verdict", overflow="fold", min_width=16)
-    for title in ("tip to cortex", "bone thickness", "scale"):
-        table.add_column(title, overflow="fold")
+    for title, ratio in (("file", 3), ("verdict", 5), ("tip to cortex", 3), ("bone thickness", 3), ("scale", 3)):
+        table.add_column(title, overflow="fold", ratio=ratio)
     for record in written.frames[:MOST_ROWS]:
-        table.add_row(Text(frame_label(record)), _verdict(record), *_lengths(record), Text(_scale(record)))
+        name = Text(frame_label(record).removeprefix(folder))
+        table.add_row(name, _verdict(record), *_lengths(record), Text(_scale(record)))
     if written.frames:
         console.print(table)
     if len(written.frames) > MOST_ROWS:
         console.print(f"... and {len(written.frames) - MOST_ROWS} more frames: see {PAGE}")
-    for study in written.studies[:MOST_ROWS]:
-        frames = f"{len(study['frames'])} frame{'' if len(study['frames']) == 1 else 's'}"
-        console.print(Text.assemble(f"study of {frames}: ", _verdict(study)))
-    silent = sum(record["verdict"]["code"] == "not_assessable" for record in written.frames)
     console.print()
-    console.print(f"{len(written.frames)} frames, {silent} of them without an answer, {len(written.failures)} files failed")
-    for title, name in (("results", RESULTS), ("overlays", OVERLAYS), ("page", PAGE)):
-        console.print(Text(f"{title:9} {printable(str(written.out / name))}"), soft_wrap=True)
+    for study in written.studies[:MOST_ROWS]:
+        console.print(Text.assemble("study ", _frames_of(study, folder), ": ", _verdict(study)))
+    for title, place in (("results", RESULTS), ("overlays", OVERLAYS), ("page", PAGE)):
+        console.print(Text(f"{title:9} {printable(str(written.out / place))}"), soft_wrap=True)
+    console.print(_counted(written))
     console.print(RESEARCH_ONLY)
+
+
+def _counted(written: Written) -> str:
+    frames, failed = len(written.frames), len(written.failures)
+    silent = sum(record["verdict"]["code"] == "not_assessable" for record in written.frames)
+    return f"{frames} frame{_s(frames)}, {silent} without an answer; {failed} file{_s(failed)} failed"
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
+
+
+def _common_folder(records: list[Record]) -> str:
+    folders = [str(PurePosixPath(record["source"]["path"]).parent) for record in records]
+    common = os.path.commonpath(folders) if folders else "."
+    return "" if common in (".", "") else f"{common}/"
+
+
+def _frames_of(study: Record, folder: str) -> str:
+    paths = [str(name).rpartition("#")[0].removeprefix(folder) for name in study["frames"]]
+    names = list(dict.fromkeys(paths))
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
 
 
 def _verdict(record: Record) -> Text:
