@@ -20,6 +20,7 @@ from marrowpoint.judge import judge_frame, not_assessable
 from marrowpoint.measure import measure_placement
 from marrowpoint.needle import Needle
 from marrowpoint.profile import Profile
+from marrowpoint.ultrasound.assess import assess_scan
 
 ULTRASOUND = frozenset({"US", "IVUS"})
 
@@ -73,7 +74,7 @@ def assess_frame(
         ),
     )
     if frame.reference.modality in ULTRASOUND:
-        return _assess_ultrasound(start)
+        return _assess_ultrasound(start, profile)
     return _assess_fluoroscopy(start, profile, network)
 
 
@@ -126,10 +127,9 @@ def _assess_fluoroscopy(start: Assessment, profile: Profile, network: BoneNetwor
     return replace(done, placement=placement, verdict=verdict)
 
 
-def _assess_ultrasound(start: Assessment) -> Assessment:
+def _assess_ultrasound(start: Assessment, profile: Profile) -> Assessment:
     start = replace(start, provenance=replace(start.provenance, model_sha256=None))
-    error = NotAssessable("ultrasound_not_supported", "Ultrasound frames are not measured by this version.")
-    return replace(start, verdict=not_assessable(error))
+    return assess_scan(start, profile=profile)
 
 
 def _expected_width_px(start: Assessment) -> float | None:

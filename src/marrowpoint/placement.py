@@ -34,6 +34,12 @@ class Placement:
         Tip inside: between tip and entry the shaft lies outside the outline for a stretch.
     shaft_crosses_bone : bool
         Tip outside: the shaft behind it crosses the bone.
+    gap_along_shaft : Measurement or None
+        Ultrasound: distance from the tip straight ahead to the bone surface.
+    entry_to_peak : Measurement or None
+        Ultrasound: distance from where the needle meets or will meet the bone to the crest's peak in this plane.
+    crest_peak : tuple of float or None
+        Ultrasound: (row, column) of the point of the bone surface nearest to the probe [px].
     calibration : Calibration
         Scale in use.
     """
@@ -50,3 +56,6 @@ class Placement:
     nearest_thin: tuple[float, float] | None = None
     shaft_leaves_bone: bool = False
     shaft_crosses_bone: bool = False
+    gap_along_shaft: Measurement | None = None
+    entry_to_peak: Measurement | None = None
+    crest_peak: tuple[float, float] | None = None

@@ -102,7 +102,12 @@ class Profile:
         return f"{self.name}@{self.version}"
 
 
-SECTIONS: dict[str, type] = {"verdict": VerdictLimits, "scale": ScaleLimits, "study": StudyLimits, "ultrasound": UltrasoundLimits}
+SECTIONS: dict[str, type] = {
+    "verdict": VerdictLimits,
+    "scale": ScaleLimits,
+    "study": StudyLimits,
+    "ultrasound": UltrasoundLimits,
+}
 
 
 def parse_profile(data: bytes) -> Profile:

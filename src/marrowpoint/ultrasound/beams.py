@@ -68,6 +68,34 @@ class BeamSpace:
         beam = (across - s.across_from) / (s.across_to - s.across_from) * (len(self.echo) - 1)
         return np.column_stack([beam, (depth - s.depth_from) / self.step])
 
+    def height_above(self, surface: FloatImage | np.ndarray, shape: tuple[int, ...]) -> FloatImage:
+        """How far each pixel of the frame lies above a surface, along its beam.
+
+        Parameters
+        ----------
+        surface : ndarray of shape (B,)
+            Depth of the surface on each beam [samples]; infinite where there is none.
+        shape : tuple of int
+            (M, N) of the frame.
+
+        Returns
+        -------
+        ndarray of shape (M, N), float32
+            In samples; negative below the surface.
+        """
+        s = self.sector
+        rows = ((np.arange(shape[0]) - s.apex[0]) * s.row_aspect * (-1.0 if s.upward else 1.0)).astype(np.float32)
+        columns = (np.arange(shape[1]) - s.apex[1]).astype(np.float32)
+        dy, dx = (np.ascontiguousarray(a) for a in np.broadcast_arrays(rows[:, None], columns[None]))
+        if s.kind is ProbeKind.LINEAR:
+            depth, across = dy, dx
+        else:
+            depth, across = cv2.magnitude(dx, dy), np.arctan2(dx, dy)
+        scale = np.float32((len(self.echo) - 1) / (s.across_to - s.across_from))
+        beam = np.clip(np.rint((across - np.float32(s.across_from)) * scale), 0, len(self.echo) - 1).astype(np.intp)
+        height: FloatImage = np.asarray(surface, np.float32)[beam] - (depth - np.float32(s.depth_from)) / np.float32(self.step)
+        return height
+
     def beam_pitch(self, sample: float) -> float:
         """Distance between neighbouring beams at a depth, in samples."""
         s = self.sector

@@ -16,9 +16,12 @@ import cv2
 import numpy as np
 from scipy import fft
 
+from marrowpoint.cortex import Cortex
 from marrowpoint.errors import NotAssessable
 from marrowpoint.frame import FloatImage, Mask
+from marrowpoint.profile import UltrasoundLimits
 from marrowpoint.ultrasound.beams import BeamSpace
+from marrowpoint.ultrasound.plane import Line, Plane
 
 TAIL_MM = 5.0  # the echo of bone rings on for several millimetres; the shadow counts from there
 SHADOW_MM = 25.0  # deeper than this the picture fades by itself
@@ -29,6 +32,8 @@ SWITCH = 1.6  # cost of a surface that begins or ends, in beams of good bone
 JUMP_PER_MM = 0.05  # a flank of the crest drops by more than a millimetre a beam
 JUMP_CAP = 1.2  # one bone may stand in front of another
 MIN_RUN_MM = 3.0  # a shorter piece is speckle
+SHAFT_BAND_MM = (1.5, 4.5)  # a shaft and its copies: toward the probe, and away from it
+SHAFT_END_MM = 2.0  # nearer to the tip a line may well be bone
 PLATEAU_MM = 0.5  # a saturated echo: the crest lies at most so far behind its first full sample
 
 
@@ -54,12 +59,14 @@ class Surface:
         return seen
 
 
-def trace_surface(beams: BeamSpace) -> Surface:
+def trace_surface(beams: BeamSpace, *, shortest_mm: float) -> Surface:
     """Find the bone surface along each beam.
 
     Parameters
     ----------
     beams : BeamSpace
+    shortest_mm : float
+        Less bone than this in the whole picture is not called bone [mm].
 
     Returns
     -------
@@ -74,7 +81,7 @@ def trace_surface(beams: BeamSpace) -> Surface:
     path = _best_path(score, beams)
     sample, confidence = _refined(path, score, beams)
     sample = _without_crumbs(sample, beams)
-    if not np.isfinite(sample).any():
+    if sum(_length_mm(sample, piece, beams) for piece in pieces(sample, beams)) < shortest_mm:
         raise NotAssessable("no_bone", "no bright line with a shadow behind it was found")
     return Surface(sample=sample, confidence=np.where(np.isfinite(sample), confidence, 0.0))
 
@@ -153,7 +160,11 @@ def _shadow(smooth: FloatImage, beams: BeamSpace) -> tuple[FloatImage, FloatImag
     above = (plain[:, np.minimum(above_to, depth)] - plain[:, above_from]) / np.maximum(above_to - above_from, 1)
     # one beam's tissue is patchy: the level is shared with its neighbours
     above = cv2.blur(np.ascontiguousarray(above), (1, 41), borderType=cv2.BORDER_REPLICATE)
-    dark = np.clip(1.6 - 2.2 * behind / np.maximum(above, 0.02), 0, 1)
+    # how bright tissue would be behind: the picture fades with depth, which a shadow must not be mistaken for
+    tissue = np.percentile(smooth, 75, axis=0)
+    total = np.concatenate([[0.0], np.cumsum(np.minimum(tissue, ceiling))])
+    expected = np.clip((total[last] - total[first]) / np.maximum(last - first, 1), 0.5 * above, above)
+    dark = np.clip(1.5 - 2.2 * behind / np.maximum(expected, 0.02), 0, 1)
     # near the end of the beam there is little or no shadow left to judge by
     evidence = np.clip((last - first) / (3.0 / mm), 0, 1)
     return (dark * evidence + 0.5 * (1 - evidence)).astype(np.float32), above.astype(np.float32)
@@ -229,11 +240,15 @@ def _without_crumbs(sample: np.ndarray, beams: BeamSpace) -> np.ndarray:
     """Drop pieces too short to be bone; a piece ends at a gap or at a jump."""
     out = sample.copy()
     for piece in pieces(sample, beams):
-        where = sample[piece]
-        across = beams.beam_pitch(float(np.mean(where))) * (len(piece) - 1)
-        if np.hypot(across, np.ptp(where)) * beams.mm_per_sample < MIN_RUN_MM:
+        if _length_mm(sample, piece, beams) < MIN_RUN_MM:
             out[piece] = np.nan
     return out
+
+
+def _length_mm(sample: np.ndarray, piece: np.ndarray, beams: BeamSpace) -> float:
+    """Straight length of a piece."""
+    across = beams.beam_pitch(float(np.mean(sample[piece]))) * (len(piece) - 1)
+    return float(np.hypot(across, np.ptp(sample[piece]))) * beams.mm_per_sample
 
 
 def pieces(sample: np.ndarray, beams: BeamSpace, *, jump_mm: float = 6.0) -> list[np.ndarray]:
@@ -257,3 +272,63 @@ def pieces(sample: np.ndarray, beams: BeamSpace, *, jump_mm: float = 6.0) -> lis
         return []
     breaks = (np.diff(seen) > 1) | (np.abs(np.diff(sample[seen])) * beams.mm_per_sample > jump_mm)
     return np.split(seen, np.flatnonzero(breaks) + 1)
+
+
+def without_shaft(surface: Surface, line: Line, tip_mm: float, beams: BeamSpace, plane: Plane) -> Surface:
+    """Drop what passed for bone but is the needle's shaft or a copy of it below.
+
+    Parameters
+    ----------
+    surface : Surface
+    line : Line
+        The shaft's.
+    tip_mm : float
+        Position of the tip along it [mm].
+    beams : BeamSpace
+    plane : Plane
+
+    Returns
+    -------
+    Surface
+        The same object where nothing was dropped.
+    """
+    index = np.flatnonzero(surface.seen)
+    points = plane.to_mm(beams.to_frame(np.column_stack([index, surface.sample[index]]))) - line.origin
+    along, across = points @ np.asarray(line.direction), points @ np.asarray(line.normal)
+    on_shaft = (across > -SHAFT_BAND_MM[0]) & (across < SHAFT_BAND_MM[1]) & (along < tip_mm - SHAFT_END_MM)
+    if not on_shaft.any():
+        return surface
+    sample = surface.sample.copy()
+    sample[index[on_shaft]] = np.nan
+    sample = _without_crumbs(sample, beams)
+    return Surface(sample=sample, confidence=np.where(np.isfinite(sample), surface.confidence, 0.0))
+
+
+def to_cortex(surface: Surface, beams: BeamSpace, shape: tuple[int, ...], limits: UltrasoundLimits) -> Cortex:
+    """The surface as lines of the frame, with everything at or behind it.
+
+    Parameters
+    ----------
+    surface : Surface
+    beams : BeamSpace
+    shape : tuple of int
+        (M, N) of the frame.
+    limits : UltrasoundLimits
+
+    Returns
+    -------
+    Cortex
+        One line a piece; gaps between pieces are gaps of sight, not of bone.
+    """
+    lines = []
+    for piece in pieces(surface.sample, beams):
+        if len(piece) > 1:
+            lines.append(beams.to_frame(np.column_stack([piece, surface.sample[piece]])))
+    height = beams.height_above(np.where(surface.seen, surface.sample, np.inf), shape)
+    return Cortex(
+        bone=beams.sector.picture & (height <= 0),
+        lines=tuple(lines),
+        edge_sd_px=limits.surface_sd_mm / beams.mm_per_sample * beams.step,
+        confidence=float(np.median(surface.confidence[surface.seen])),
+        located_by="classical",
+    )

@@ -1,0 +1,87 @@
+"""Straight bright bands that may be a needle: line integrals over all directions a needle can have."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from marrowpoint.frame import FloatImage, Mask
+from marrowpoint.ultrasound.plane import Line
+
+PITCH_MM = 0.6  # a shaft's echo is 1.5 to 4 mm wide
+STEP_DEG = 4.0  # a piece of LENGTH_MM stays in a band of WIDTH_MM within 5 degrees
+STEEPEST_DEG = 78.0  # from the vertical; flatter needles lie along the layers and are no marrow needles
+LENGTH_MM = 12.0  # shortest piece searched for
+WIDTH_MM = 1.2
+FLANK_MM = 3.4  # beyond the reverberations that stick to the shaft
+MIN_CONTRAST = 0.06  # grey value over both flanks
+MAX_CANDIDATES = 4
+
+
+def find_candidates(grid: FloatImage, known: Mask) -> list[Line]:
+    """Brightest straight bands, best first.
+
+    Parameters
+    ----------
+    grid : ndarray of shape (m, n)
+        The frame at `PITCH_MM`, with everything that is not tissue or needle painted over.
+    known : ndarray of shape (m, n), bool
+        Where the grid shows tissue or needle.
+
+    Returns
+    -------
+    list of Line
+    """
+    height, width = grid.shape
+    size = int(np.ceil(np.hypot(height, width)))
+    found: list[tuple[float, Line]] = []
+    for angle in np.arange(-STEEPEST_DEG, STEEPEST_DEG + 0.1, STEP_DEG):
+        turn = np.radians(angle)
+        direction = np.array([np.cos(turn), np.sin(turn)])  # (down, right)
+        across = np.array([-direction[1], direction[0]])
+        centre = np.array([height / 2, width / 2])
+        # column of the turned picture = along, row = across
+        start = centre - direction * size / 2 - across * size / 2
+        matrix = np.array([[direction[1], across[1], start[1]], [direction[0], across[0], start[0]]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        turned = cv2.warpAffine(grid, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        inside = cv2.warpAffine(known.astype(np.uint8), matrix, (size, size), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
+        contrast = _contrast(turned, inside)
+        for _ in range(2):
+            row, column = np.unravel_index(int(np.argmax(contrast)), contrast.shape)
+            value = float(contrast[row, column])
+            if value < MIN_CONTRAST:
+                break
+            origin = (start + direction * column + across * row) * PITCH_MM
+            line = Line(origin=(float(origin[0]), float(origin[1])), direction=(float(direction[0]), float(direction[1])))
+            found.append((value, line))
+            contrast[max(row - 8, 0) : row + 9, max(column - 20, 0) : column + 21] = 0
+    found.sort(key=lambda item: -item[0])
+    return _distinct([line for _, line in found])
+
+
+def _contrast(turned: FloatImage, inside: np.ndarray) -> FloatImage:
+    kernel = (int(LENGTH_MM / PITCH_MM) | 1, int(WIDTH_MM / PITCH_MM) | 1)
+    band = cv2.blur(turned, kernel)
+    share = cv2.blur(inside.astype(np.float32), kernel)
+    flank = round(FLANK_MM / PITCH_MM)
+    before, behind = np.roll(band, flank, axis=0), np.roll(band, -flank, axis=0)
+    contrast: FloatImage = band - np.maximum(before, behind)
+    contrast[(share < 0.75) | (np.roll(share, flank, axis=0) < 0.5) | (np.roll(share, -flank, axis=0) < 0.5)] = 0
+    return contrast
+
+
+def _distinct(lines: list[Line]) -> list[Line]:
+    kept: list[Line] = []
+    for line in lines:
+        if len(kept) == MAX_CANDIDATES:
+            break
+        if not any(_same(line, other) for other in kept):
+            kept.append(line)
+    return kept
+
+
+def _same(a: Line, b: Line) -> bool:
+    cosine = a.direction[0] * b.direction[0] + a.direction[1] * b.direction[1]
+    offset = (b.origin[0] - a.origin[0]) * a.normal[0] + (b.origin[1] - a.origin[1]) * a.normal[1]
+    return cosine > np.cos(np.radians(9.0)) and abs(offset) < 4.0

@@ -1,0 +1,89 @@
+"""The clinical page of ultrasound: above the bone, at it or deeper, or nothing said. Never marrow."""
+
+from __future__ import annotations
+
+from marrowpoint.cortex import Cortex
+from marrowpoint.frame import SpacingSource
+from marrowpoint.measurement import Measurement, Unit
+from marrowpoint.needle import Needle
+from marrowpoint.placement import Placement
+from marrowpoint.profile import Profile
+from marrowpoint.verdict import Code, Flag, Reason, Verdict
+
+
+def judge_scan(
+    needle: Needle, cortex: Cortex, placement: Placement, profile: Profile, *, meets_bone: bool, fading: bool
+) -> Verdict:
+    """Say what one ultrasound frame shows, or why it cannot be said.
+
+    Parameters
+    ----------
+    needle : Needle
+    cortex : Cortex
+    placement : Placement
+    profile : Profile
+    meets_bone : bool
+        The echo of the shaft runs into that of bone.
+    fading : bool
+        The shaft grows faint toward its tip.
+
+    Returns
+    -------
+    Verdict
+        With at least one reason that holds the numbers.
+    """
+    flags = _flags(needle, cortex, placement, profile, fading=fading)
+    distance = placement.tip_to_cortex
+    assert distance is not None
+    refusal = _refusal(needle, cortex, distance, profile)
+    if refusal is not None:
+        return Verdict(code=Code.NOT_ASSESSABLE, text=f"Cannot tell: {refusal.text}", flags=flags, reasons=(refusal,))
+    reasons = (_visibility(needle, fading=fading), *_entry(placement))
+    if meets_bone:
+        text = "At the bone surface or beyond it: depth unknown, ultrasound ends at bone"
+        why = Reason(code="echo_meets_bone", text="The shaft can be followed into the echo of bone; nothing is seen behind it.")
+        return Verdict(code=Code.AT_OR_BEYOND_CORTEX, text=text, flags=flags, reasons=(why, *reasons))
+    why = Reason(code="tip_to_cortex", text=f"Tip to bone surface {distance} (negative = above the bone).")
+    if distance.upper < 0:
+        text = f"Above the bone: {-distance.value:.1f} {distance.unit} between tip and surface"
+        return Verdict(code=Code.ABOVE_CORTEX, text=text, flags=flags, reasons=(why, *reasons))
+    text = "Cannot tell: just above the bone, or at it"
+    return Verdict(code=Code.INDETERMINATE, text=text, flags=flags, reasons=(why, *reasons))
+
+
+def _refusal(needle: Needle, cortex: Cortex, distance: Measurement, profile: Profile) -> Reason | None:
+    limits = profile.verdict
+    if needle.confidence < limits.min_needle_confidence:
+        return Reason(code="low_confidence_needle", text=f"the needle has confidence {needle.confidence:.2f}")
+    if cortex.confidence < limits.min_bone_confidence:
+        return Reason(code="low_confidence_bone", text=f"the bone surface has confidence {cortex.confidence:.2f}")
+    if distance.unit is Unit.MM and distance.expanded_uncertainty > limits.abstain_above_u_mm:
+        return Reason(code="too_uncertain", text=f"tip to bone surface {distance} is too uncertain")
+    return None
+
+
+def _flags(needle: Needle, cortex: Cortex, placement: Placement, profile: Profile, *, fading: bool) -> tuple[Flag, ...]:
+    spacing = placement.calibration.spacing
+    disagree = any("the ruler of" in sentence for sentence in placement.calibration.conflicts)
+    found = {
+        Flag.SCALE_UNKNOWN: spacing is None or spacing.source is SpacingSource.NONE,
+        Flag.SCALE_CONFLICT: disagree,
+        Flag.OUT_OF_PLANE: fading,
+        Flag.LOW_CONFIDENCE_NEEDLE: needle.confidence < profile.verdict.min_needle_confidence,
+        Flag.LOW_CONFIDENCE_BONE: cortex.confidence < profile.verdict.min_bone_confidence,
+    }
+    return tuple(flag for flag, raised in found.items() if raised)
+
+
+def _visibility(needle: Needle, *, fading: bool) -> Reason:
+    grade = "faint" if fading else "clear" if needle.confidence >= 0.8 else "fair"
+    return Reason(code="tip_visibility", text=f"Tip visibility: {grade}.")
+
+
+def _entry(placement: Placement) -> tuple[Reason, ...]:
+    reasons = []
+    if placement.gap_along_shaft is not None:
+        reasons.append(Reason(code="gap_along_shaft", text=f"Straight ahead to the bone {placement.gap_along_shaft}."))
+    if placement.entry_to_peak is not None:
+        reasons.append(Reason(code="entry_to_peak", text=f"Point of entry to the peak of the crest {placement.entry_to_peak}."))
+    return tuple(reasons)

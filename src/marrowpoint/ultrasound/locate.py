@@ -1,0 +1,425 @@
+"""Find the needle: a straight bright shaft that comes from the edge of the picture, and where its first echo ends.
+
+Copies of the shaft (reverberation) hang below it along the beams and reach past the tip. The shaft itself is therefore the
+side of the bright band nearest to the probe, and the tip is where that side ends. Every echo is blurred past its end by as
+much as past its side; the visible end is drawn back by that amount.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from marrowpoint.errors import NotAssessable
+from marrowpoint.frame import FloatImage, Frame, Mask
+from marrowpoint.needle import Needle
+from marrowpoint.ultrasound.beams import BeamSpace
+from marrowpoint.ultrasound.candidates import PITCH_MM, find_candidates
+from marrowpoint.ultrasound.field import Sector
+from marrowpoint.ultrasound.plane import Line, Plane
+from marrowpoint.ultrasound.segment import Surface
+
+FINE_MM = 0.1  # sampling of the straightened strip
+ACROSS_MM = 6.0  # half width of the strip
+BONE_ECHO_MM = 1.2  # the echo of bone begins so far above its surface
+GAP_MM = 9.0  # a shaft fades out over so much where it lies askew to the beams
+DOT_MM = 3.0  # a piece at least so long is worth a warning
+MIN_VISIBLE_MM = 8.0  # a shorter echo is no shaft: a needle crossing the plane shows as a dot
+MIN_SHARE = 0.5  # of the way from the edge of the picture to the tip that must show the shaft
+ENTRY_MM = 14.0  # a shaft that begins deeper than this under the edge of the picture did not come through the skin in this plane
+ON_LEVEL = 0.4  # of the shaft's contrast over tissue
+MIN_CONTRAST = 0.22  # grey value of the shaft over tissue; layers of muscle reach 0.2
+MAX_ANGLE_DEG = 68.0  # between shaft and beam: layers lie across the beams, and a needle along them sends no echo apart from theirs
+VALLEY = 0.35  # share of the shaft's contrast that must be lost between its end and the bone to tell the two apart
+FIRST_CREST_MM = 0.95  # from the half height of the leading side to the crest of an echo: half a pulse of 2 to 5 MHz
+END_BLUR_MM = 0.7  # from the tip to the half height of the visible end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Shaft:
+    """A needle as it was measured in the plane.
+
+    Parameters
+    ----------
+    line : Line
+        Through the shaft's first echo; position 0 is arbitrary.
+    tip_mm, entry_mm : float
+        Position of the tip, and of the end nearest to the skin, along the line [mm].
+    tip_sd_mm : float
+        Standard uncertainty of the tip along the shaft [mm].
+    bone_mm : float or None
+        Position where the line meets the bone surface, if it does.
+    meets_bone : bool
+        The echo of the shaft runs into the echo of bone: where in between it ends cannot be seen.
+    visible_share : float
+        Share of the way from edge to tip on which the shaft shows.
+    visible_mm : float
+        Length of shaft that shows [mm].
+    depth_of_entry_mm : float
+        From the edge of the picture to the first of the shaft [mm].
+    contrast : float
+        Grey value of the shaft over tissue.
+    width_mm : float
+        Width of the first echo (not of the needle) [mm].
+    fading : bool
+        The shaft grows faint toward its tip: it may leave the plane before its true end.
+    """
+
+    line: Line
+    tip_mm: float
+    entry_mm: float
+    tip_sd_mm: float
+    bone_mm: float | None
+    meets_bone: bool
+    visible_share: float
+    visible_mm: float
+    depth_of_entry_mm: float
+    contrast: float
+    width_mm: float
+    fading: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Scan:
+    """What a shaft is measured on; `painted` is the frame with bone and marks painted over with tissue."""
+
+    pixels: FloatImage
+    painted: FloatImage
+    clear: Mask
+    beams: BeamSpace
+    surface: Surface | None
+    plane: Plane
+
+
+def locate_shaft(frame: Frame, sector: Sector, beams: BeamSpace, surface: Surface | None, plane: Plane) -> Shaft:
+    """Find the needle's shaft and its tip.
+
+    Parameters
+    ----------
+    frame : Frame
+    sector : Sector
+    beams : BeamSpace
+    surface : Surface or None
+        Bone, if any was seen.
+    plane : Plane
+
+    Returns
+    -------
+    Shaft
+
+    Raises
+    ------
+    NotAssessable
+        Code ``no_needle`` if no straight bright shaft comes from the edge of the picture; ``out_of_plane`` if only a piece
+        of one is seen.
+    """
+    scan = _scan(frame, sector, beams, surface, plane)
+    best: Shaft | None = None
+    broken = False
+    for line in _candidates(scan):
+        shaft = _measured(line, scan)
+        if shaft is None:
+            continue
+        if not _is_needle(shaft):
+            broken = broken or (shaft.contrast > 2 * MIN_CONTRAST and shaft.visible_mm >= DOT_MM)
+            continue
+        if best is None or _weight(shaft) > _weight(best):
+            best = shaft
+    if best is None:
+        if broken:
+            raise NotAssessable("out_of_plane", "a bright piece that may be a needle does not reach the edge of the picture")
+        raise NotAssessable("no_needle", "no straight bright shaft comes from the edge of the picture")
+    return best
+
+
+def measured_again(
+    shaft: Shaft, frame: Frame, sector: Sector, beams: BeamSpace, surface: Surface | None, plane: Plane
+) -> Shaft | None:
+    """The same shaft against a corrected bone surface; None if it cannot be measured.
+
+    Parameters
+    ----------
+    shaft : Shaft
+    frame : Frame
+    sector : Sector
+    beams : BeamSpace
+    surface : Surface or None
+    plane : Plane
+
+    Returns
+    -------
+    Shaft or None
+    """
+    return _ended(shaft.line, _scan(frame, sector, beams, surface, plane))
+
+
+def to_needle(shaft: Shaft, plane: Plane) -> Needle:
+    """The shaft as a needle of the frame.
+
+    Parameters
+    ----------
+    shaft : Shaft
+    plane : Plane
+
+    Returns
+    -------
+    Needle
+        Its width is the width of the echo, which says little of the needle's diameter.
+    """
+    ends = plane.to_frame(shaft.line.at(np.array([shaft.tip_mm, shaft.entry_mm])))
+    axis = ends[1] - ends[0]
+    length = float(np.hypot(*axis))
+    px_per_mm = length / max(shaft.tip_mm - shaft.entry_mm, 1e-6)
+    return Needle(
+        tip=(float(ends[0, 0]), float(ends[0, 1])),
+        axis=(float(axis[0] / length), float(axis[1] / length)),
+        width_px=shaft.width_mm * px_per_mm,
+        width_sd_px=0.5 * shaft.width_mm * px_per_mm,
+        tip_sd_along_px=shaft.tip_sd_mm * px_per_mm,
+        tip_sd_across_px=0.25 * px_per_mm,
+        length_px=length,
+        confidence=_confidence(shaft),
+        located_by="classical",
+    )
+
+
+def _confidence(shaft: Shaft) -> float:
+    return float(np.clip(0.35 + 0.4 * shaft.visible_share + 0.6 * (shaft.contrast - MIN_CONTRAST), 0.05, 0.98))
+
+
+def _weight(shaft: Shaft) -> float:
+    return shaft.contrast * (shaft.tip_mm - shaft.entry_mm) * shaft.visible_share
+
+
+def _is_needle(shaft: Shaft) -> bool:
+    long_enough = shaft.visible_mm >= MIN_VISIBLE_MM
+    return long_enough and shaft.visible_share >= MIN_SHARE and shaft.depth_of_entry_mm <= ENTRY_MM
+
+
+def _candidates(scan: _Scan) -> list[Line]:
+    rows, columns = np.flatnonzero(scan.clear.any(axis=1)), np.flatnonzero(scan.clear.any(axis=0))
+    if len(rows) == 0:
+        return []
+    top, left = int(rows[0]), int(columns[0])
+    window = np.s_[top : rows[-1] + 1, left : columns[-1] + 1]
+    grid = scan.plane.grid(scan.painted[window], pitch_mm=PITCH_MM)
+    known = scan.plane.grid(scan.clear[window].astype(np.float32), pitch_mm=PITCH_MM) > 0.5
+    down, right = top * scan.plane.row_mm, left * scan.plane.column_mm
+    return [
+        Line(origin=(line.origin[0] + down, line.origin[1] + right), direction=line.direction)
+        for line in find_candidates(grid, known)
+    ]
+
+
+def _scan(frame: Frame, sector: Sector, beams: BeamSpace, surface: Surface | None, plane: Plane) -> _Scan:
+    clear = _clear_of_bone(sector, beams, surface)
+    painted = _painted(frame.pixels, clear)
+    return _Scan(pixels=frame.pixels, painted=painted, clear=clear, beams=beams, surface=surface, plane=plane)
+
+
+def _clear_of_bone(sector: Sector, beams: BeamSpace, surface: Surface | None) -> Mask:
+    """The picture without bone, its echo and everything behind it."""
+    if surface is None:
+        return sector.picture
+    height = beams.height_above(np.where(surface.seen, surface.sample, np.inf), sector.picture.shape)
+    clear: Mask = sector.picture & (height > BONE_ECHO_MM / beams.mm_per_sample)
+    return clear
+
+
+def _painted(pixels: FloatImage, clear: Mask) -> FloatImage:
+    known = clear.astype(np.float32)
+    around = cv2.blur(pixels * known, (41, 41)) / np.maximum(cv2.blur(known, (41, 41)), 1e-3)
+    painted: FloatImage = np.where(clear, pixels, around).astype(np.float32)
+    return painted
+
+
+def _measured(
+    line: Line, scan: _Scan
+) -> Shaft | None:
+    across = np.arange(-ACROSS_MM, ACROSS_MM + FINE_MM / 2, FINE_MM)
+    for reach in (4.0, 2.5, 2.0):
+        along, inside = _extent(line, scan.clear, scan.plane)
+        if along is None:
+            return None
+        strip = scan.plane.strip(scan.painted, line, along, across)
+        refit = _refit(strip, inside, along, across, reach)
+        if refit is None:
+            return None
+        line = line.moved(across=refit[0], turn=refit[1])
+    shaft = _ended(line, scan)
+    return None if shaft is None or _angle_to_beam(shaft, scan) > MAX_ANGLE_DEG else shaft
+
+
+def _angle_to_beam(shaft: Shaft, scan: _Scan) -> float:
+    """Angle between the shaft and the beam that meets its tip [deg]."""
+    line = shaft.line
+    tip = scan.plane.to_frame(line.at(np.array([shaft.tip_mm])))
+    beam = scan.beams.from_frame(tip)
+    ahead = scan.plane.to_mm(scan.beams.to_frame(beam + (0.0, 1.0)) - tip)[0]
+    cosine = abs(float(ahead @ line.direction)) / float(np.hypot(*ahead))
+    return float(np.degrees(np.arccos(min(cosine, 1.0))))
+
+
+def _extent(line: Line, clear: Mask, plane: Plane) -> tuple[np.ndarray | None, Mask]:
+    """Positions along the line that lie in the picture, and which of them show tissue."""
+    span = float(np.hypot(clear.shape[0] * plane.row_mm, clear.shape[1] * plane.column_mm))
+    along = np.arange(-span, span, FINE_MM)
+    where = np.rint(plane.to_frame(line.at(along))).astype(np.int64)
+    on_frame = (where >= 0).all(axis=1) & (where[:, 0] < clear.shape[0]) & (where[:, 1] < clear.shape[1])
+    inside = np.zeros(len(along), dtype=bool)
+    inside[on_frame] = clear[where[on_frame, 0], where[on_frame, 1]]
+    hits = np.flatnonzero(inside)
+    if len(hits) * FINE_MM < MIN_VISIBLE_MM:
+        return None, inside
+    keep = slice(int(hits[0]), int(hits[-1]) + 1)
+    return along[keep], inside[keep]
+
+
+def _refit(strip: FloatImage, inside: Mask, along: np.ndarray, across: np.ndarray, reach: float) -> tuple[float, float] | None:
+    """Shift and slope that bring the line onto the crest of the shaft's first echo."""
+    chunk = int(3.0 / FINE_MM)
+    near = np.abs(across) <= reach
+    places: list[tuple[float, float, float]] = []
+    for start in range(0, len(along) - chunk + 1, chunk):
+        if inside[start : start + chunk].mean() < 0.7:
+            continue
+        profile = cv2.GaussianBlur(strip[start : start + chunk].mean(axis=0)[None], (0, 0), 0.25 / FINE_MM)[0]
+        edge = _leading_edge(profile, across, near)
+        if edge is not None:
+            places.append((float(along[start : start + chunk].mean()), edge[0], edge[1]))
+    if len(places) < 3:
+        return None
+    at, edge_at, weight = np.array(places).T
+    weight = np.where(weight > 0.4 * weight.max(), weight, 0.0)
+    for _ in range(4):
+        if np.count_nonzero(weight) < 3:
+            return None
+        slope, offset = np.polyfit(at, edge_at, 1, w=weight + 1e-9)
+        rest = np.abs(edge_at - slope * at - offset)
+        scale = max(1.5 * float(np.median(rest[weight > 0])), 0.25)
+        weight = np.where(rest < 2.5 * scale, weight, 0.0)
+    # positions count from the line's own zero, so a turn about it keeps the fitted line
+    return float(offset) + FIRST_CREST_MM, float(slope)
+
+
+def _leading_edge(profile: np.ndarray, across: np.ndarray, near: Mask) -> tuple[float, float] | None:
+    """Half height of the band's side nearest to the probe, and its contrast."""
+    indices = np.flatnonzero(near)
+    peak = int(indices[np.argmax(profile[indices])])
+    before = profile[max(peak - int(4.0 / FINE_MM), 0) : max(peak - int(0.8 / FINE_MM), 1)]
+    if len(before) == 0:
+        return None
+    base = float(np.percentile(before, 30))
+    contrast = float(profile[peak]) - base
+    if contrast < 0.05:
+        return None
+    half = base + contrast / 2
+    # the first crest, not the brightest copy: go up while the profile stays above half height
+    i = peak
+    while i > 0 and profile[i] > half:
+        i -= 1
+    fraction = (half - profile[i]) / max(profile[i + 1] - profile[i], 1e-6) if i + 1 < len(profile) else 0.0
+    return float(across[i] + np.clip(fraction, 0, 1) * FINE_MM), contrast
+
+
+def _bone_position(line: Line, along: np.ndarray, scan: _Scan) -> float | None:
+    """First position along the line at or below the bone surface."""
+    surface = scan.surface
+    if surface is None:
+        return None
+    further = np.arange(along[0], along[-1] + 30.0, FINE_MM)
+    where = scan.beams.from_frame(scan.plane.to_frame(line.at(further)))
+    beam = np.rint(where[:, 0]).astype(np.int64)
+    valid = (beam >= 0) & (beam < len(surface.sample))
+    depth = np.full(len(further), np.nan)
+    depth[valid] = surface.sample[beam[valid]]
+    below = np.flatnonzero(where[:, 1] >= np.where(np.isfinite(depth), depth, np.inf))
+    return float(further[below[0]]) if len(below) else None
+
+
+def _ended(line: Line, scan: _Scan) -> Shaft | None:
+    """Where the shaft begins and ends along the refined line."""
+    along, inside = _extent(line, scan.clear, scan.plane)
+    if along is None:
+        return None
+    bone_mm = _bone_position(line, along, scan)
+    profile, beside = _profiles(line, scan, along)
+    contrast = profile - beside
+    level = float(np.percentile(contrast[inside], 85))
+    chain = _joined(_runs((contrast > ON_LEVEL * level) & inside)) if level >= MIN_CONTRAST else None
+    if chain is None:
+        return None
+    first, last, visible = chain
+    entry_mm = first * FINE_MM
+    tip_mm, tip_sd_mm, meets_bone = _tip(line, scan, along, last, bone_mm)
+    recent = contrast[max(last - int(8.0 / FINE_MM), 0) : max(last - int(1.0 / FINE_MM), 1)]
+    return Shaft(
+        line=line,
+        tip_mm=tip_mm,
+        entry_mm=float(along[0]),
+        tip_sd_mm=tip_sd_mm,
+        bone_mm=bone_mm,
+        meets_bone=meets_bone,
+        visible_share=min(visible / max(last, 1), 1.0),
+        visible_mm=visible * FINE_MM,
+        depth_of_entry_mm=entry_mm,
+        contrast=level,
+        width_mm=2 * FIRST_CREST_MM,
+        fading=bool(np.median(recent) < 0.6 * level),
+    )
+
+
+def _profiles(line: Line, scan: _Scan, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Grey value on the shaft and of the tissue beside it, on the side of the probe."""
+    core = scan.plane.strip(scan.painted, line, along, np.arange(-0.4, 0.41, 0.2)).mean(axis=1)
+    side = scan.plane.strip(scan.painted, line, along, np.arange(-4.5, -1.8, 0.3)).mean(axis=1)
+    profile = cv2.GaussianBlur(core[None], (0, 0), 0.3 / FINE_MM)[0]
+    return profile, cv2.blur(np.ascontiguousarray(side)[None], (int(6.0 / FINE_MM), 1))[0]
+
+
+def _runs(on: Mask) -> list[tuple[int, int]]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], on.astype(np.int8), [0]])))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _joined(runs: list[tuple[int, int]]) -> tuple[int, int, int] | None:
+    """First sample, last sample and visible samples of the longest chain of runs with small gaps between."""
+    runs = [r for r in runs if (r[1] - r[0]) * FINE_MM >= 1.0]
+    if not runs:
+        return None
+    chains: list[list[tuple[int, int]]] = [[runs[0]]]
+    for run in runs[1:]:
+        if (run[0] - chains[-1][-1][1]) * FINE_MM <= GAP_MM and (run[1] - run[0]) * FINE_MM >= 2.0:
+            chains[-1].append(run)
+        else:
+            chains.append([run])
+    best = max(chains, key=lambda chain: sum(b - a for a, b in chain))
+    return best[0][0], best[-1][1] - 1, sum(b - a for a, b in best)
+
+
+def _tip(line: Line, scan: _Scan, along: np.ndarray, last: int, bone_mm: float | None) -> tuple[float, float, bool]:
+    """Position of the tip [mm], its standard uncertainty, and whether the shaft's echo runs into that of bone."""
+    stop = float(along[last]) + 4.0
+    if bone_mm is not None:
+        stop = min(stop, bone_mm - 0.3)
+    reach = np.arange(float(along[last]) - 6.0, max(stop, float(along[last]) - 1.0), FINE_MM)
+    # seen as it is, with the echo of bone: the valley between both is what tells them apart
+    # on its side toward the probe, where no copy of it reaches
+    raw = scan.plane.strip(scan.pixels, line, reach, np.arange(-0.8, 0.01, 0.2)).mean(axis=1)
+    raw = cv2.GaussianBlur(raw[None], (0, 0), 0.25 / FINE_MM)[0]
+    side = scan.plane.strip(scan.painted, line, reach, np.arange(-4.5, -1.8, 0.3))
+    ground = float(np.median(side))
+    level = float(np.percentile(raw[: int(6.0 / FINE_MM)], 75))
+    tail = raw[int(4.0 / FINE_MM) :]
+    lowest = int(np.argmin(tail)) if len(tail) else 0
+    near_bone = bone_mm is not None and bone_mm - float(along[last]) < 4.0
+    lost = (level - float(tail[lowest])) / max(level - ground, 0.05) if len(tail) else 0.0
+    if near_bone and lost < VALLEY and bone_mm is not None:
+        return bone_mm, 0.6, True
+    half = (level + float(tail[lowest])) / 2
+    above = np.flatnonzero(tail[: lowest + 1] >= half)
+    end = int(4.0 / FINE_MM) + (int(above[-1]) if len(above) else 0)
+    tip = float(reach[end]) - END_BLUR_MM
+    return (tip, 0.4, False) if bone_mm is None or tip < bone_mm else (bone_mm, 0.6, True)
