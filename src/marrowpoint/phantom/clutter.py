@@ -23,13 +23,9 @@ class Ellipsoid:
 
     def chord_mm(self, source: Points, directions: FloatImage, stretch: FloatImage) -> FloatImage:
         """Path inside along each ray [mm], shape (m, n)."""
-        radii = np.asarray(self.radii)
-        start = (np.asarray(source) - np.asarray(self.centre)) / radii
-        slope = directions / radii[:, None, None].astype(np.float32)
-        a = (slope**2).sum(axis=0)
-        b = np.tensordot(start.astype(np.float32), slope, axes=1)
-        chord: FloatImage = 2 * np.sqrt(np.maximum(b * b - a * np.float32(start @ start - 1), 0)) / a * stretch
-        return chord
+        return _quadric_mm(
+            (np.asarray(source) - np.asarray(self.centre)) / np.asarray(self.radii), directions, np.asarray(self.radii), stretch
+        )
 
     def field_mm(self, points: FloatImage) -> FloatImage:
         """Roughly the signed distance to the surface, positive inside [mm]; points of shape (3, m, n)."""
@@ -53,11 +49,7 @@ def sacrum_field_mm(points: FloatImage) -> FloatImage:
 def body_mm(source: Points, directions: FloatImage, stretch: FloatImage, radii_mm: tuple[float, float]) -> FloatImage:
     """Path through the trunk, an elliptic cylinder along z [mm], shape (m, n)."""
     start = (np.asarray(source)[:2] - np.asarray(BODY_CENTRE)) / np.asarray(radii_mm)
-    slope = directions[:2] / np.asarray(radii_mm, dtype=np.float32)[:, None, None]
-    a = (slope**2).sum(axis=0) + 1e-9
-    b = np.tensordot(start.astype(np.float32), slope, axes=1)
-    chord: FloatImage = 2 * np.sqrt(np.maximum(b * b - a * np.float32(start @ start - 1), 0)) / a * stretch
-    return chord
+    return _quadric_mm(start, directions[:2], np.asarray(radii_mm), stretch)
 
 
 def sacrum() -> tuple[Ellipsoid, ...]:
@@ -109,6 +101,15 @@ def muscles(rng: np.random.Generator, side: str) -> tuple[Ellipsoid, ...]:
         centre = np.array([mirror * rng.uniform(20, 170), rng.uniform(-40, 110), rng.uniform(-90, 130)])
         planes.append(Ellipsoid(centre=_triple(centre), radii=_triple(rng.uniform(18, 60, 3))))
     return tuple(planes)
+
+
+def _quadric_mm(start: Points, directions: FloatImage, radii: Points, stretch: FloatImage) -> FloatImage:
+    """Chord through the unit sphere (or circle) after scaling by the radii."""
+    slope = directions.astype(np.float64) / radii[:, None, None]
+    a = (slope**2).sum(axis=0) + 1e-12
+    b = np.tensordot(start, slope, axes=1)
+    # in double precision: the source is far away, so that the difference below cancels
+    return np.asarray(2 * np.sqrt(np.maximum(b * b - a * (start @ start - 1), 0)) / a * stretch, dtype=np.float32)
 
 
 def _triple(values: Points) -> tuple[float, float, float]:
