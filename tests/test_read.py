@@ -63,7 +63,15 @@ def test_stored_values_become_their_fraction_of_the_range(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian, RLELossless, JPEG2000Lossless, JPEGLSLossless]
+    "syntax",
+    [
+        ImplicitVRLittleEndian,
+        ExplicitVRBigEndian,
+        DeflatedExplicitVRLittleEndian,
+        RLELossless,
+        JPEG2000Lossless,
+        JPEGLSLossless,
+    ],
 )
 def test_transfer_syntax_changes_nothing(tmp_path, syntax):
     plain = frame_of(make_dicom(tmp_path / "plain.dcm", ramp(4095), bits=12))
@@ -235,7 +243,9 @@ def test_a_long_run_never_lies_in_memory(tmp_path):
     path = make_dicom(tmp_path / "run.dcm", np.ascontiguousarray(run), frames=frames, bits=10)
     (image,) = find_images([path])
     tracemalloc.start()
-    numbers = [(frame.reference.frame_number, round(float(frame.pixels[0, 0]) * 1023)) for frame in read_frames(image, scale=SCALE)]
+    numbers = [
+        (frame.reference.frame_number, round(float(frame.pixels[0, 0]) * 1023)) for frame in read_frames(image, scale=SCALE)
+    ]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert numbers == [(number, number - 1) for number in range(1, frames + 1)]
@@ -319,7 +329,10 @@ def test_warnings_of_the_dicom_library_stay_inside(tmp_path):
 
 @needs_shared
 def test_one_picture_in_five_lossless_syntaxes_has_one_hash():
-    found = {frame_of(SHARED / "real" / "dicom" / f"XA1_{kind}.dcm").reference.pixel_sha256 for kind in "UNC RLE J2KR JLSL JPLL".split()}
+    found = {
+        frame_of(SHARED / "real" / "dicom" / f"XA1_{kind}.dcm").reference.pixel_sha256
+        for kind in ("UNC", "RLE", "J2KR", "JLSL", "JPLL")
+    }
     assert len(found) == 1
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import MediaStorageDirectoryStorage
 
 from marrowpoint.read.quiet import quiet
 
@@ -19,6 +20,8 @@ _VALUE_REPRESENTATIONS = {
     b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"IS", b"LO", b"LT", b"OB", b"OW",
     b"PN", b"SH", b"SQ", b"ST", b"TM", b"UI", b"UL", b"UN", b"US", b"UT",
 }  # fmt: skip
+# Media Storage SOP Class UID (0002,0002) of a DICOMDIR, as its bytes stand in the file.
+_DIRECTORY = b"\x02\x00\x02\x00UI\x14\x00" + MediaStorageDirectoryStorage.encode()
 # Characters that file systems or a page could trip over in a result path; letters of every script stay.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f\ud800-\udfff<>:"|?*\\]')
 # A single file outside the working folder is named by this many last parts: enough to tell, never an absolute path.
@@ -138,7 +141,7 @@ def _is_dicomdir(path: Path) -> bool:
             head = stream.read(1024)
     except OSError:
         return False
-    return head[_PREAMBLE : _PREAMBLE + 4] == b"DICM" and b"1.2.840.10008.1.3.10\x00" in head
+    return head[_PREAMBLE : _PREAMBLE + 4] == b"DICM" and _DIRECTORY in head
 
 
 def _referenced(dicomdir: Path) -> list[Path]:

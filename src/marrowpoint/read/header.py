@@ -46,8 +46,10 @@ _TAGS = """
     ExtendedOffsetTable ExtendedOffsetTableLengths
 """
 _PIXEL_TAGS = {(0x7FE0, 0x0008), (0x7FE0, 0x0009), (0x7FE0, 0x0010)}
-# A deflated dataset is inflated in memory: no clinical run needs more, a bomb does.
+# A deflated dataset is inflated in memory: no clinical picture shrinks this far or is this large, a bomb is.
 _MAX_INFLATED_BYTES = 400_000_000
+_MAX_DEFLATION = 100
+_ALWAYS_INFLATED_BYTES = 30_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -160,9 +162,11 @@ def _inflated(stream: BinaryIO, image: ImageFile) -> BinaryIO:
     # the group length element itself takes 12 bytes after the preamble
     stream.seek(132 + 12 + int(meta.FileMetaInformationGroupLength))
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    data = inflater.decompress(stream.read(), _MAX_INFLATED_BYTES)
+    deflated = stream.read(_MAX_INFLATED_BYTES)
+    allowed = min(_MAX_INFLATED_BYTES, max(_ALWAYS_INFLATED_BYTES, _MAX_DEFLATION * len(deflated)))
+    data = inflater.decompress(deflated, allowed)
     if inflater.unconsumed_tail:
-        raise UnreadableImage("absurd_size", "the file inflates beyond 400 MB: it is damaged or hostile")
+        raise UnreadableImage("absurd_size", f"the file inflates beyond {allowed // 1_000_000} MB: it is damaged or hostile")
     plain = FileMetaDataset()
     plain.update(meta)
     plain.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -210,11 +214,11 @@ def _at_pixels(stream: BinaryIO, dataset: Dataset, size: int, damaged: frozenset
 
 
 def _refuse_without_pixels(dataset: Dataset) -> None:
-    if dataset.get("Rows") is not None or dataset.get("BitsAllocated") is not None:
+    kind = UID(str(dataset.get("SOPClassUID", ""))).name
+    if dataset.get("Rows") is not None or dataset.get("BitsAllocated") is not None or "Image Storage" in kind:
         raise UnreadableImage("no_pixel_data", "the header describes a picture but the file ends there: export it again")
     if dataset.get("SOPClassUID") is None and dataset.get("SOPInstanceUID") is None:
         raise UnreadableImage("broken_header", "the DICOM header ends before anything useful: export the file again")
-    kind = UID(str(dataset.get("SOPClassUID", ""))).name
     name = kind if kind.endswith("Storage") else "a DICOM object of another kind"
     raise UnsupportedImage("no_pixel_data", f"the file holds no picture ({name}): leave it out")
 
