@@ -1,0 +1,258 @@
+"""The learned prior: a small network that finds the hip bone, the shaft and how thick the bone is, coarsely.
+
+It is a prior, never the measurement: `segment` refines its outline on the full-resolution picture.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from marrowpoint.cortex import BonePrior, ThicknessMap
+from marrowpoint.errors import MarrowpointError
+from marrowpoint.exposure import Exposure
+from marrowpoint.frame import FloatImage, Mask
+
+MODEL_FILE = "bone_prior.onnx"
+INPUT_PX = 192  # side of the network's input; its output is half of that
+THICKNESS_UNIT_MM = 20.0  # the network speaks of thickness in these units
+LOCAL_PX = 25  # side of the box of the local contrast channel, at the network's size
+LARGEST_MODEL_BYTES = 64_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BoneNetwork:
+    """A loaded network.
+
+    Parameters
+    ----------
+    net : cv2.dnn.Net
+    sha256 : str
+        Hash of the model file; it stands in every result.
+    thickness_scale : float
+        Calibrated widening of the thickness limits.
+    """
+
+    net: cv2.dnn.Net
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Square part of a frame that the network sees: corner (row, column) and side [px]; it may reach over the frame's edge."""
+
+    row: float
+    column: float
+    side: float
+
+
+def field_window(field: Mask) -> Window:
+    """Smallest square around the field of view, centred on it.
+
+    Parameters
+    ----------
+    field : ndarray of shape (M, N), bool
+
+    Returns
+    -------
+    Window
+    """
+    rows, columns = np.flatnonzero(field.any(axis=1)), np.flatnonzero(field.any(axis=0))
+    if rows.size == 0:
+        rows, columns = np.arange(field.shape[0]), np.arange(field.shape[1])
+    side = float(max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1)
+    centre_row, centre_column = (rows[0] + rows[-1] + 1) / 2, (columns[0] + columns[-1] + 1) / 2
+    return Window(row=centre_row - side / 2, column=centre_column - side / 2, side=side)
+
+
+def _placed(window: Window, size: int) -> NDArray[np.float64]:
+    """Affine map (2, 3) from (x, y) of a size x size picture of the window to the frame's (x, y)."""
+    step = window.side / size
+    return np.array([[step, 0, window.column + step / 2 - 0.5], [0, step, window.row + step / 2 - 0.5]])
+
+
+def network_input(attenuation: FloatImage, field: Mask, size: int = INPUT_PX) -> FloatImage:
+    """Three channels for the network: global contrast, local contrast, field.
+
+    Parameters
+    ----------
+    attenuation : ndarray of shape (size, size), float32
+        Larger = more attenuating, any monotone display curve.
+    field : ndarray of shape (size, size), bool
+        Where there is a picture.
+    size : int
+        Side [px].
+
+    Returns
+    -------
+    ndarray of shape (3, size, size), float32
+    """
+    seen = attenuation[field]
+    if seen.size < 16:
+        return np.zeros((3, size, size), np.float32)
+    low, high = np.percentile(seen, (1.0, 99.0))
+    level = np.clip((attenuation - low) / max(high - low, 1e-6), -0.2, 1.2).astype(np.float32)
+    weight = field.astype(np.float32)
+    level = level * weight
+    box = (LOCAL_PX, LOCAL_PX)
+
+    def mean(image: FloatImage) -> FloatImage:
+        once = cv2.blur(image, box, borderType=cv2.BORDER_REPLICATE)
+        return np.asarray(cv2.blur(once, box, borderType=cv2.BORDER_REPLICATE), np.float32)
+
+    share = mean(weight) + np.float32(1e-3)
+    average = mean(level) / share
+    spread = np.sqrt(np.maximum(mean(level * level) / share - average * average, 0))
+    local = np.clip((level - average) / (spread + np.float32(0.02)), -3, 3) / 3 * weight
+    return np.stack([level, local, weight]).astype(np.float32)
+
+
+def load_network(path: Path | None = None, *, expected_sha256: str | None = None) -> BoneNetwork | None:
+    """Read the model file.
+
+    Parameters
+    ----------
+    path : Path or None
+        None = the model that comes with the package.
+    expected_sha256 : str or None
+        Refuse a file with another hash.
+
+    Returns
+    -------
+    BoneNetwork or None
+        None where the package was installed without its model.
+
+    Raises
+    ------
+    MarrowpointError
+        Codes ``model_unreadable``, ``model_changed``, ``model_wrong_shape``: the file is named and the classical path serves.
+    """
+    if path is None:
+        packaged = resources.files("marrowpoint") / "models" / MODEL_FILE
+        if not packaged.is_file():
+            return None
+        data, name = packaged.read_bytes(), MODEL_FILE
+        expected_sha256 = expected_sha256 or _packaged_hash()
+    else:
+        name = path.name
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise MarrowpointError("model_unreadable", f"model {name} cannot be read: {error.strerror}") from error
+    sha256 = hashlib.sha256(data).hexdigest()
+    if expected_sha256 is not None and sha256 != expected_sha256:
+        raise MarrowpointError("model_changed", f"model {name} is not the file it should be (its hash changed): install marrowpoint again")
+    return BoneNetwork(net=_parsed(data, name), sha256=sha256)
+
+
+def _packaged_hash() -> str | None:
+    stated = resources.files("marrowpoint") / "models" / (MODEL_FILE + ".sha256")
+    return stated.read_text("ascii").split()[0] if stated.is_file() else None
+
+
+def _parsed(data: bytes, name: str) -> cv2.dnn.Net:
+    if not 1000 < len(data) < LARGEST_MODEL_BYTES:
+        raise MarrowpointError("model_unreadable", f"model {name} is cut short or far too large: install marrowpoint again")
+    try:
+        net = cv2.dnn.readNetFromONNX(np.frombuffer(data, np.uint8))
+        net.setInput(np.zeros((1, 3, INPUT_PX, INPUT_PX), np.float32))
+        shape = net.forward().shape
+    except cv2.error as error:
+        raise MarrowpointError("model_unreadable", f"model {name} is no network that OpenCV can run: install marrowpoint again") from error
+    if shape != (1, 7, INPUT_PX // 2, INPUT_PX // 2):
+        raise MarrowpointError("model_wrong_shape", f"model {name} gives {shape}, not what this version of marrowpoint expects")
+    return net
+
+
+def _sigmoid(x: FloatImage) -> FloatImage:
+    return np.asarray(1 / (1 + np.exp(-np.clip(x, -30, 30))), np.float32)
+
+
+def _run(network: BoneNetwork, planes: FloatImage) -> FloatImage:
+    network.net.setInput(planes[None])
+    return np.asarray(network.net.forward()[0], np.float32)
+
+
+def infer_prior(network: BoneNetwork, exposure: Exposure) -> BonePrior:
+    """Run the network on a frame and on its mirror image, and lay the mean over the frame.
+
+    Parameters
+    ----------
+    network : BoneNetwork
+    exposure : Exposure
+        (M, N).
+
+    Returns
+    -------
+    BonePrior
+        On a grid of at most the frame's own size, about 1.5 network pixels a grid pixel.
+    """
+    window = field_window(exposure.field)
+    there = _placed(window, INPUT_PX)
+    blurred = _antialiased(exposure.attenuation, window)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    seen = cv2.warpAffine(blurred, there, (INPUT_PX, INPUT_PX), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    inside = cv2.warpAffine(exposure.field.astype(np.uint8), there, (INPUT_PX, INPUT_PX), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
+    planes = network_input(np.asarray(seen, np.float32), inside > 0)
+    straight = _run(network, planes)
+    mirrored = _run(network, np.ascontiguousarray(planes[:, :, ::-1]))[:, :, ::-1]
+    hips = _sigmoid(straight[0]), _sigmoid(mirrored[0])
+    overlap = 2 * np.minimum(*hips).sum() / max(float(hips[0].sum() + hips[1].sum()), 1e-6)
+    both = np.stack([(_activated(straight) + _activated(mirrored)) / 2])[0]
+    return _on_frame(both, window, exposure.field, float(overlap), network.sha256)
+
+
+def _antialiased(image: FloatImage, window: Window) -> FloatImage:
+    """Mean over a network pixel before the picture is sampled at the network's coarse steps."""
+    width = max(1, round(window.side / INPUT_PX))
+    return np.asarray(cv2.blur(image, (width, width)), np.float32) if width > 1 else image
+
+
+def _activated(raw: FloatImage) -> FloatImage:
+    """(7, m, n): hip, other, shaft as probabilities, tip as a map that sums to one, thickness limits and median [mm]."""
+    tip = np.exp(raw[3] - raw[3].max())
+    spread_down, spread_up = _softplus(raw[5]), _softplus(raw[6])
+    median = _softplus(raw[4])
+    thickness = np.stack([np.maximum(median - spread_down, 0), median, median + spread_up]) * THICKNESS_UNIT_MM
+    return np.concatenate([_sigmoid(raw[:3]), (tip / tip.sum())[None], thickness]).astype(np.float32)
+
+
+def _softplus(x: FloatImage) -> FloatImage:
+    return np.asarray(np.logaddexp(0, x), np.float32)
+
+
+def _on_frame(planes: FloatImage, window: Window, field: Mask, agreement: float, sha256: str) -> BonePrior:
+    rows, columns = field.shape
+    shrink = max(1.0, window.side / INPUT_PX)
+    grid = (max(1, round(rows / shrink)), max(1, round(columns / shrink)))
+    step = window.side / (INPUT_PX // 2)
+    sx, sy = columns / grid[1], rows / grid[0]
+    # grid (x, y) -> frame -> network output (x, y)
+    there = np.array([[sx / step, 0, (sx / 2 - window.column) / step - 0.5], [0, sy / step, (sy / 2 - window.row) / step - 0.5]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    laid = [cv2.warpAffine(p, there, grid[::-1], flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=0) for p in planes]
+    hip, other, shaft, tip, low, median, high = (np.asarray(p, np.float32) for p in laid)
+    bone = hip > 0.5
+    thickness = ThicknessMap(
+        median_mm=median * bone,
+        lower_mm=low * bone,
+        upper_mm=high * bone,
+        frame_shape=(rows, columns),
+        method="learned thickness map",
+    )
+    return BonePrior(
+        hip=hip,
+        other_bone=other,
+        shaft=shaft,
+        tip=tip / max(float(tip.max()), 1e-9),
+        thickness=thickness,
+        agreement=agreement,
+        frame_shape=(rows, columns),
+        model_sha256=sha256,
+    )
