@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import radians, sin
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from marrowpoint.frame import Points
 from marrowpoint.measurement import Bound, Measurement, Unit
-from marrowpoint.study.triangulate import BeamAngle
 
-# a needle nearly along the beam: its sine, and with it its depth, is no longer known to better than a factor
+# a needle nearly along the beam: its depth is no longer known to better than a factor
 LEAST_SINE = 0.15
 
 
@@ -24,60 +25,48 @@ class Depth:
         A shaft outside an outline is outside the bone, so each is an **upper bound** of the true depth.
     smallest : Measurement
         The tightest of them.
-    in_plane : bool
-        Whether the tightest comes from a view that sees the needle near the plane of the picture.
     """
 
     views: tuple[Measurement | None, ...]
     smallest: Measurement
-    in_plane: bool
 
 
-def true_depth(
-    projected: Sequence[Measurement | None], angles: Sequence[BeamAngle], depth_view_from_deg: float
-) -> Depth | None:
+def true_depth(projected: Sequence[Measurement | None], sines: Points) -> Depth | None:
     """Take the foreshortening out of projected depths.
 
     Parameters
     ----------
     projected : sequence of Measurement or None
         Insertion depth in each view [mm]; None where it was not measured.
-    angles : sequence of BeamAngle
-        Angle between needle and beam in each view.
-    depth_view_from_deg : float
-        From this angle on, a view counts as seeing the needle in plane [deg].
+    sines : ndarray of shape (views, draws)
+        Sine of the angle between needle and beam in each view, for directions drawn together.
 
     Returns
     -------
     Depth or None
-        None where no view measured a depth in mm.
+        None where no view measured a depth in mm. Directions are drawn together for all views, which hang on the same doubt.
     """
-    views = tuple(_unforeshortened(length, angle) for length, angle in zip(projected, angles, strict=True))
-    known = [(view, angle) for view, angle in zip(views, angles, strict=True) if view is not None]
-    if not known:
+    drawn: dict[int, Points] = {}
+    rng = np.random.default_rng(20)
+    for view, length in enumerate(projected):
+        noise = rng.standard_normal(sines.shape[1])
+        if length is not None and length.unit is Unit.MM:
+            spread = np.where(noise < 0, length.value - length.lower, length.upper - length.value) / 2
+            drawn[view] = np.maximum(length.value + noise * spread, 0.0) / np.maximum(sines[view], LEAST_SINE)
+    if not drawn:
         return None
-    tightest, angle = min(known, key=lambda pair: pair[0].upper)
-    value = min(view.value for view, _ in known)
-    smallest = Measurement(
-        value=value,
-        lower=min(value, *(view.lower for view, _ in known)),
-        upper=max(value, tightest.upper),
-        unit=Unit.MM,
-        bound=Bound.UPPER,
-        method=f"tightest of {len(known)} views, foreshortening taken out (needle {angle.value_deg:.0f} degrees from the beam)",
+    views = {view: _interval(values) for view, values in drawn.items()}
+    tightest = min(views.values(), key=lambda depth: depth.value)
+    # the least of several noisy lengths errs low: good for the lower limit, but value and upper limit stay the tightest view's
+    together = _interval(np.min(list(drawn.values()), axis=0))
+    method = f"tightest of {len(views)} view(s), foreshortening taken out"
+    return Depth(
+        views=tuple(views.get(view) for view in range(len(projected))),
+        smallest=replace(tightest, lower=min(together.lower, tightest.lower), method=method),
     )
-    return Depth(views=views, smallest=smallest, in_plane=angle.value_deg >= depth_view_from_deg)
 
 
-def _unforeshortened(length: Measurement | None, angle: BeamAngle) -> Measurement | None:
-    if length is None or length.unit is not Unit.MM:
-        return None
-    sines = [max(sin(radians(a)), LEAST_SINE) for a in (angle.upper_deg, angle.value_deg, angle.lower_deg)]
-    return Measurement(
-        value=length.value / sines[1],
-        lower=min(length.lower / sines[0], length.value / sines[1]),
-        upper=max(length.upper / sines[2], length.value / sines[1]),
-        unit=Unit.MM,
-        bound=Bound.UPPER,
-        method="projected depth over the sine of the angle to the beam",
-    )
+def _interval(drawn: Points) -> Measurement:
+    lower, value, upper = (float(x) for x in np.percentile(drawn, [2.5, 50, 97.5]))
+    method = "projected depth, foreshortening taken out"
+    return Measurement(value=value, lower=lower, upper=upper, unit=Unit.MM, bound=Bound.UPPER, method=method)

@@ -80,7 +80,7 @@ def gather(assessments: Sequence[Assessment], profile: Profile) -> Evidence:
     depth = None
     if shaft is not None:
         projected = [assessment.placement.insertion_depth if assessment.placement else None for assessment, _ in seen]
-        depth = true_depth(projected, shaft.beam_angles, profile.study.depth_view_from_deg)
+        depth = true_depth(projected, shaft.sines)
     widths = [assessment.placement.bone_thickness for assessment in adequate if assessment.placement]
     return Evidence(
         adequate=adequate,
@@ -134,14 +134,14 @@ def pooled_thickness(widths: Sequence[Measurement]) -> Measurement | None:
         return None
     count = len(estimates)
     shrink = sqrt((1 + (count - 1) * SHARED_VARIANCE) / count)
-    value = min(sum(width.value for width in estimates) / count, *caps, float("inf"))
+    mean = sum(width.value for width in estimates) / count
     below = shrink * sum(width.value - width.lower for width in estimates) / count
     above = shrink * sum(width.upper - width.value for width in estimates) / count
-    lower = max(value - below, 0.0)
-    # disagreement is not averaged away: a view that ends below the others' pooled lower limit pulls it down
-    lower = min([lower, *(width.lower for width in estimates if width.upper < value - below)])
+    value = min(mean, *caps)
+    # disagreement is not averaged away: a view that ends below the others' mean pulls the lower limit down to its own
+    lower = min([max(value - below, 0.0), *(width.lower for width in estimates if width.upper < mean)])
     return Measurement(
-        value=value, lower=lower, upper=max(value, min(value + above, *caps, float("inf"))), unit=Unit.MM,
+        value=value, lower=lower, upper=max(value, min(mean + above, *caps)), unit=Unit.MM,
         bound=Bound.ESTIMATE, method=f"pooled over {count} view(s): {estimates[0].method}",
     )  # fmt: skip
 

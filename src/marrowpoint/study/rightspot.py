@@ -113,8 +113,10 @@ def _thickness(evidence: Evidence, profile: Profile) -> Iterator[Reason]:
 
 def _depth(evidence: Evidence, profile: Profile) -> Iterator[Reason]:
     limits, depth = profile.study, evidence.depth
-    if depth is None or not depth.in_plane:
-        if evidence.shaft is not None:
+    shaft = evidence.shaft
+    angles = () if depth is None or shaft is None else zip(depth.views, shaft.beam_angles, strict=True)
+    if depth is None or not any(view and angle.value_deg >= limits.depth_view_from_deg for view, angle in angles):
+        if shaft is not None:
             text = "No view shows the needle near the plane of the picture: take one across it (lateral or iliac oblique)."
             yield Reason(code="no_depth_view", text=text)
         return

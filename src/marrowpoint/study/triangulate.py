@@ -22,6 +22,9 @@ from marrowpoint.study.sight import Sight
 # directions on the sphere: neighbours 2 degrees apart, finer than any posterior here is wide
 DIRECTIONS = 10000
 
+# directions drawn from the posterior, to carry its correlation between views into the depth
+DRAWS = 512
+
 # one in a thousand honest studies is refused
 REFUSE_BELOW_P = 0.001
 
@@ -56,6 +59,8 @@ class Shaft:
         Whether the pictures hang as usual (patient's left on the right, head up); else they seem turned or mirrored.
     beam_angles : tuple of BeamAngle
         One a sight; over all hangings.
+    sines : ndarray of shape (views, draws)
+        Foreshortening in each view (sine of the angle to the beam) for directions drawn from the posterior.
     chi_square, p_value : float
         Misfit of the best direction, and how often an honest study is worse.
     """
@@ -64,6 +69,7 @@ class Shaft:
     sd_deg: float
     usual_hanging: bool
     beam_angles: tuple[BeamAngle, ...]
+    sines: Points
     chi_square: float
     p_value: float
 
@@ -144,6 +150,7 @@ def triangulate_shaft(sights: Sequence[Sight], limits: StudyLimits) -> Shaft | N
         sd_deg=float(np.sqrt(own @ away**2)),
         usual_hanging=hung == 0,
         beam_angles=tuple(_quantiles(row, weights) for row in angles),
+        sines=sines[:, np.searchsorted(np.cumsum(weights), (np.arange(DRAWS) + 0.5) / DRAWS).clip(max=DIRECTIONS - 1)],
         chi_square=best,
         p_value=float(chi2.sf(best, spare)),
     )
