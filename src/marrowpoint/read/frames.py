@@ -15,7 +15,7 @@ from marrowpoint.errors import MarrowpointError, UnsupportedImage
 from marrowpoint.frame import Frame, FrameReference, ViewKind
 from marrowpoint.profile import ScaleLimits
 from marrowpoint.read.files import ImageFile
-from marrowpoint.read.geometry import header_geometry, ultrasound_regions
+from marrowpoint.read.geometry import beam_geometry, header_geometry, ultrasound_regions
 from marrowpoint.read.groups import first_value
 from marrowpoint.read.header import OpenFile, nested_too_deep, open_dicom, out_of_memory
 from marrowpoint.read.luminance import Scaling, luminance, scaling_of
@@ -156,6 +156,7 @@ def _frame(
         side=statement.side,
         regions=ultrasound_regions(header)[0],
         coloured=coloured,
+        geometry=beam_geometry(header, geometry),
     )
 
 
@@ -167,7 +168,7 @@ def _modality(header: Dataset) -> str:
         kind = "OT"
     if kind in ("IVUS", "OCT") or kind not in _MODALITIES:
         name = kind if kind.isalnum() else UID(sop_class).name
-        name = name if name.isprintable() and len(name) <= 80 else "unknown"
+        name = name if name and name.isprintable() and len(name) <= 80 else "unknown"
         text = f"a picture of kind {name} is neither a projection nor ultrasound: leave it out"
         raise UnsupportedImage("unsupported_modality", text)
     return kind

@@ -7,7 +7,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from marrowpoint.calibrate import HeaderGeometry
-from marrowpoint.frame import UltrasoundRegion
+from marrowpoint.frame import BeamGeometry, UltrasoundRegion
 from marrowpoint.read.groups import first_value, numbers
 from marrowpoint.read.header import OpenFile
 
@@ -64,6 +64,31 @@ def header_geometry(file: OpenFile, index: int, *, ultrasound: bool) -> HeaderGe
         ultrasound=ultrasound,
         refused=tuple(notes),
     )
+
+
+def beam_geometry(header: Dataset, geometry: HeaderGeometry) -> BeamGeometry | None:
+    """Distances of the cone beam, where they are positive and in order; what is not is left out.
+
+    Parameters
+    ----------
+    header : Dataset
+    geometry : HeaderGeometry
+        Its tags of scale.
+
+    Returns
+    -------
+    BeamGeometry or None
+        None for ultrasound, and where the header states neither a distance nor how the patient lay.
+    """
+    sid, sod, pitch = geometry.source_to_detector_mm, geometry.source_to_object_mm, geometry.imager_pixel_spacing
+    position = str(header.get("PatientPosition") or "").strip().upper()
+    if sid is None or sod is None or not 0 < sod < sid:
+        # one of the two cannot be true; which one, the header does not say
+        sid, sod = (sid, None) if sod is None and sid is not None and sid > 0 else (None, None)
+    pitch = pitch if pitch is not None and min(pitch) > 0 else None
+    if geometry.ultrasound or (sid is None and pitch is None and not position):
+        return None
+    return BeamGeometry(sid_mm=sid, sod_mm=sod, imager_spacing_mm=pitch, patient_position=position[:16])
 
 
 def ultrasound_regions(header: Dataset) -> tuple[tuple[UltrasoundRegion, ...], tuple[str, ...]]:
