@@ -165,7 +165,7 @@ def test_factor_and_distances_say_the_same(pitch, factor, sid):
         assert by_distance.spacing.mm_per_px == pytest.approx(by_factor.spacing.mm_per_px, rel=1e-9)
 
 
-# ---- the needle as a ruler ---------------------------------------------------------------------------------------------------
+# ---- the needle as a ruler -----------------------------------------------------------------------
 
 
 def test_needle_gives_diameter_over_width():
@@ -227,7 +227,7 @@ def test_refusals_of_the_header_survive():
     assert reconcile(header, spacing_from_needle(NEEDLE, 3.05, LIMITS)).conflicts[: len(header.conflicts)] == header.conflicts
 
 
-# ---- through a file ------------------------------------------------------------------------------------------------------------
+# ---- through a file ------------------------------------------------------------------------------
 
 
 def read(path) -> Calibration:

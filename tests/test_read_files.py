@@ -124,8 +124,9 @@ def test_dicomdir_cannot_point_out_of_its_folder(tmp_path):
     assert names(index) == ["disc/IM1"]
 
 
-def test_folder_with_a_dicomdir_is_searched_like_any_other(tmp_path):
+@pytest.mark.parametrize("name", ["DICOMDIR", "index"])
+def test_folder_with_a_dicomdir_is_searched_like_any_other(tmp_path, name):
     (tmp_path / "disc").mkdir()
     make_dicom(tmp_path / "disc" / "IM1", PIXELS)
-    write_dicomdir(tmp_path / "disc" / "DICOMDIR", [["IM1"]])
+    write_dicomdir(tmp_path / "disc" / name, [["IM1"]])
     assert names(tmp_path / "disc") == ["disc/IM1"]

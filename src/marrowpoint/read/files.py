@@ -91,7 +91,7 @@ def _walk(folder: Path) -> Iterator[Path]:
         folders.sort()
         for name in sorted(files):
             path = Path(place, name)
-            if path.is_file() and name.upper() != "DICOMDIR" and _may_be_image(path):
+            if path.is_file() and not _is_dicomdir(path) and _may_be_image(path):
                 yield path
     # a folder that may not be opened hides images: it must come to light as a failure
     for error in closed:

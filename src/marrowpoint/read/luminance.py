@@ -26,7 +26,7 @@ from marrowpoint.read.quiet import quiet
 # Depths that detectors and programs really use.
 _DEPTHS = (8, 10, 12, 14, 16)
 # Weights of red, green and blue in luminance: ITU-R BT.601, those of the Y of DICOM's YBR.
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_LUMA = (0.299, 0.587, 0.114)
 # Between the largest and smallest of R, G, B: above this a pixel is coloured (see Frame.coloured).
 _COLOURED_FROM = 0.15
 
@@ -144,10 +144,12 @@ def _colour_picture(frame: StoredFrame, scaling: Scaling) -> tuple[FloatImage, M
 
 
 def _colours(colours: NDArray[Any], scale: float) -> tuple[FloatImage, Mask]:
-    channels = colours.astype(np.float32) * np.float32(1 / scale)
-    spread = channels.max(axis=2) - channels.min(axis=2)
-    pixels: FloatImage = (channels @ _LUMA).astype(np.float32, copy=False)
-    return np.clip(pixels, 0, 1, out=pixels), spread > _COLOURED_FROM
+    red, green, blue = colours[..., 0], colours[..., 1], colours[..., 2]
+    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    pixels: FloatImage = red * np.float32(_LUMA[0] / scale)
+    pixels += green * np.float32(_LUMA[1] / scale)
+    pixels += blue * np.float32(_LUMA[2] / scale)
+    return np.clip(pixels, 0, 1, out=pixels), spread > _COLOURED_FROM * scale
 
 
 def _palette(values: NDArray[Any], header: Dataset) -> NDArray[Any]:

@@ -21,8 +21,8 @@ from marrowpoint.read.quiet import quiet
 
 Stored = NDArray[Any]
 
-# The largest radiographs have about 30 million pixels; beyond this the work would not fit 1.5 GB.
-_MAX_PIXELS = 40_000_000
+# The largest radiographs have about 28 million pixels; beyond this the work would not fit 1.5 GB.
+_MAX_PIXELS = 30_000_000
 _MAX_FRAMES = 100_000
 # Best decoder first. GDCM comes last and never as a second try: inside it damaged data can end the whole process. It alone
 # reads JPEG Lossless.
