@@ -182,6 +182,7 @@ def samples() -> tuple[Sample, ...]:
             scenes=(scene(None, view=(20.0, 0.0), seed=7),),
             verdicts=(("not_assessable",),),
             scale="magnification",
+            view="iliac_oblique",
             modality="RF",
             syntax="jpeg2000",
             header=magnified,
