@@ -13,11 +13,12 @@ import numpy as np
 
 from marrowpoint.frame import FloatImage, Mask
 
-WORK_SIDE_PX = 288  # longest side of the reduced picture; a 22G needle is still about one pixel wide here
+WORK_SIDE_PX = 256  # longest side of the reduced picture; a 22G needle is still about one pixel wide here
 ANGLE_STEP_DEG = 5.0  # half a step moves the end of a piece by under two pixels
 PIECE_PX = 26  # length over which an edge must hold, in reduced pixels
 WIDTHS_PX = (2, 3, 4, 5, 7, 9, 12)  # reduced pixels: 7 to 43 px at 1024
-PEAKS_PER_ANGLE = 4
+PEAKS_PER_ANGLE = 3
+LEAST_PAIR = 0.2  # mean agreement below which a pair of edges is noise
 GRADIENT_FLOOR = 0.004  # of the full range per pixel: below one grey level of an 8-bit picture nothing is an edge
 
 
@@ -46,8 +47,10 @@ class Bar:
     bright: bool
 
 
-def find_bars(image: FloatImage, field: Mask, *, most: int = 12) -> tuple[Bar, ...]:
-    """Find pieces of straight bars of either sign, best first.
+def find_bars(
+    image: FloatImage, field: Mask, *, signs: tuple[bool, ...] = (True, False), step_deg: float = ANGLE_STEP_DEG, most: int = 12
+) -> tuple[Bar, ...]:
+    """Find pieces of straight bars, best first for each sign.
 
     Parameters
     ----------
@@ -55,6 +58,10 @@ def find_bars(image: FloatImage, field: Mask, *, most: int = 12) -> tuple[Bar, .
         Picture with values of about 0..1.
     field : ndarray of shape (M, N), bool
         Where the picture may be trusted.
+    signs : tuple of bool
+        Which bars are looked for: True = bright, False = dark.
+    step_deg : float
+        Step of direction.
     most : int
         Most bars kept of each sign.
 
@@ -69,16 +76,16 @@ def find_bars(image: FloatImage, field: Mask, *, most: int = 12) -> tuple[Bar, .
     gradient = normalised_gradient(small, inside)
     side = int(np.ceil(np.hypot(*shape))) + 2
     found: list[tuple[float, float, float, float, float, bool]] = []
-    for angle in np.arange(0.0, 180.0, ANGLE_STEP_DEG):
+    for angle in np.arange(0.0, 180.0, step_deg):
         turn = _turn(shape, side, float(angle))
         edges = _edge_map(gradient, turn, side, float(angle))
         back = cv2.invertAffineTransform(turn)
-        for bright in (True, False):
+        for bright in signs:
             for score, y, x, width in _peaks(edges, bright):
                 c, r = back @ (x, y, 1.0)
                 found.append((score, float(r), float(c), float(angle), width, bright))
     factor = (image.shape[0] / shape[0], image.shape[1] / shape[1])
-    return tuple(_bar(f, factor) for bright in (True, False) for f in _thin(found, bright, most))
+    return tuple(_bar(f, factor) for bright in signs for f in _thin(found, bright, most))
 
 
 def normalised_gradient(small: FloatImage, inside: np.ndarray) -> FloatImage:
@@ -92,7 +99,7 @@ def normalised_gradient(small: FloatImage, inside: np.ndarray) -> FloatImage:
 
     Returns
     -------
-    ndarray of shape (m, n, 2), float32
+    ndarray of shape (2, m, n), float32
     """
     smooth = cv2.GaussianBlur(small, (0, 0), 0.8)
     gx = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=0.125)
@@ -103,7 +110,7 @@ def normalised_gradient(small: FloatImage, inside: np.ndarray) -> FloatImage:
     unit = np.sqrt(size**2 + (1.5 * typical) ** 2 + GRADIENT_FLOOR**2)
     keep = cv2.erode(inside, np.ones((7, 7), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1)
     weight = keep / unit
-    return np.dstack([gx * weight, gy * weight])
+    return np.stack([gx * weight, gy * weight])
 
 
 def _turn(shape: tuple[int, int], side: int, angle_deg: float) -> np.ndarray:
@@ -113,35 +120,35 @@ def _turn(shape: tuple[int, int], side: int, angle_deg: float) -> np.ndarray:
 
 
 def _edge_map(gradient: FloatImage, turn: np.ndarray, side: int, angle_deg: float) -> FloatImage:
-    turned = cv2.warpAffine(gradient, turn, (side, side), flags=cv2.INTER_LINEAR)
     c, s = np.cos(np.radians(angle_deg)), np.sin(np.radians(angle_deg))
     # OpenCV turns anticlockwise on the screen: (x, y) -> (c x + s y, -s x + c y)
-    normal = -s * turned[..., 0] + c * turned[..., 1]
-    return cv2.blur(normal, (PIECE_PX, 3))
+    normal = cv2.addWeighted(gradient[0], -s, gradient[1], c, 0.0)
+    turned = cv2.warpAffine(normal, turn, (side, side), flags=cv2.INTER_LINEAR)
+    return cv2.blur(turned, (PIECE_PX, 3))
 
 
 def _peaks(edges: FloatImage, bright: bool) -> list[tuple[float, float, float, float]]:
-    signed = edges if bright else -edges
-    best = np.zeros_like(signed)
-    width_of = np.zeros(signed.shape, np.float32)
-    for width in WIDTHS_PX:
-        first, second = signed[:-width], -signed[width:]
-        pair = np.minimum(first, second)
-        top = (width + 1) // 2
-        target = best[top : top + len(pair)]
-        better = pair > target
-        np.copyto(target, pair, where=better)
-        width_of[top : top + len(pair)][better] = width
+    opposite = -edges
+    signed, opposite = (edges, opposite) if bright else (opposite, edges)
+    wide = max(WIDTHS_PX)
+    rows = len(signed) - wide
+    best = np.full((rows, signed.shape[1]), LEAST_PAIR, np.float32)
+    pair = np.empty_like(best)
+    for width in WIDTHS_PX:  # both edges are shifted by half the width, so that the bar's middle stays on its row
+        first = (wide - width) // 2
+        np.minimum(signed[first : first + rows], opposite[first + width : first + width + rows], out=pair)
+        np.maximum(best, pair, out=best)
     peaks = []
     for _ in range(PEAKS_PER_ANGLE):
         y, x = divmod(int(best.argmax()), best.shape[1])
-        score, width = float(best[y, x]), float(width_of[y, x])
-        if score <= 0.1:
+        if best[y, x] <= LEAST_PAIR:
             break
-        middle = y - ((width + 1) // 2) + width / 2
-        peaks.append((score, float(middle), float(x), width))
+        score, width = max(
+            (min(float(signed[y + (wide - w) // 2, x]), -float(signed[y + (wide - w) // 2 + w, x])), w) for w in WIDTHS_PX
+        )
+        peaks.append((score, y + (wide - width) // 2 + width / 2, float(x), float(width)))
         reach = int(width) + 3
-        best[max(0, y - reach) : y + reach + 1, max(0, x - PIECE_PX) : x + PIECE_PX + 1] = 0
+        best[max(0, y - reach) : y + reach + 1, max(0, x - PIECE_PX) : x + PIECE_PX + 1] = LEAST_PAIR
     return peaks
 
 

@@ -146,7 +146,7 @@ def metal_is_bright(pixels: FloatImage, field: Mask) -> tuple[bool, float]:
     confidence : float
         0.5..1.
     """
-    bars = find_bars(pixels, field, most=1)
+    bars = find_bars(pixels, field, step_deg=7.5, most=1)
     bright = max((b.score for b in bars if b.bright), default=0.0)
     dark = max((b.score for b in bars if not b.bright), default=0.0)
     values = pixels[field]

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from marrowpoint.cortex import BonePrior
 from marrowpoint.errors import NotAssessable
 from marrowpoint.exposure import Exposure
 from marrowpoint.fluoroscopy.candidates import PIECE_PX, WORK_SIDE_PX, Bar, find_bars
-from marrowpoint.fluoroscopy.shaft import Shaft, fit_shaft
-from marrowpoint.fluoroscopy.tip import Tip, fit_tip
+from marrowpoint.fluoroscopy.ends import End, look_at_end, tip_margin
+from marrowpoint.fluoroscopy.shaft import MOST_SUPPORT, Shaft, fit_shaft
+from marrowpoint.fluoroscopy.tip import fit_tip
 from marrowpoint.frame import FloatImage
 from marrowpoint.needle import Needle
 
 MOST_FITTED = 5  # bars measured at full resolution
 LEAST_LENGTH = 2.0  # widths: a shorter bar has no direction
-LEAST_SCORE = 0.25  # agreement of a bar below which nothing is fitted
+LEAST_SCORE = 0.1  # below this nothing is called a needle
+RIVAL = 0.6  # of the best score: a close runner-up
+SECOND = 0.25  # score from which another bar is metal
+HALF_SCORE, SCORE_STEP = 0.3, 0.07  # score at which a bar is a needle as often as not, and how fast that changes
+WIDTH_DOUBT = 0.35  # log of found over declared width: display curve and scale are not exact
+CLIPPED_SD = 0.4  # widths of doubt where the background at the tip is clipped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Candidate:
     shaft: Shaft
-    bar: Bar
     score: float
-    at_stop: bool
-    end_margin: float
+    margin: float
+    end: End
 
 
 def locate_needle(
@@ -52,20 +56,50 @@ def locate_needle(
     NotAssessable
         ``no_needle`` if no straight bar stands out.
     """
-    usable = exposure.field.astype(np.float32)
-    bars = [b for b in find_bars(exposure.attenuation, exposure.field) if b.bright and b.score > LEAST_SCORE]
-    piece = PIECE_PX * max(1.0, max(exposure.field.shape) / WORK_SIDE_PX)
-    candidates: list[_Candidate] = []
-    for bar in bars[:MOST_FITTED]:
-        shaft = fit_shaft(exposure.attenuation, usable, bar, piece_px=piece)
-        if shaft is not None and shaft.length_px > LEAST_LENGTH * shaft.width_px and not any(_same(shaft, c.shaft) for c in candidates):
-            candidates.append(_judge(exposure, shaft, bar, prior, expected_width_px))
-    if not candidates:
+    candidates = _candidates(exposure, prior, expected_width_px)
+    if not candidates or candidates[0].score < LEAST_SCORE:
         raise NotAssessable("no_needle", "no straight needle stands out in the frame; mark it by hand or take another frame")
-    candidates.sort(key=lambda c: -c.score)
-    best = _needle(exposure, candidates[0])
-    others = tuple(_needle(exposure, c) for c in candidates[1:3] if c.score > 0.35 * candidates[0].score)
-    return replace(best, alternatives=others, second_instrument=bool(others))
+    best = candidates[0]
+    rivals = [c for c in candidates[1:3] if c.score > RIVAL * best.score]
+    share = best.score**2 / (best.score**2 + sum(c.score**2 for c in rivals))
+    needle = _needle(exposure, best, share)
+    return replace(
+        needle,
+        alternatives=tuple(_needle(exposure, c, 1 - share) for c in rivals),
+        second_instrument=any(c.score > SECOND and c.shaft.length_px > 8 * c.shaft.width_px for c in candidates[1:]),
+        located_by="classical" if prior is None else "classical+learned",
+    )
+
+
+def _candidates(exposure: Exposure, prior: BonePrior | None, expected: float | None) -> list[_Candidate]:
+    usable = exposure.field.astype(np.float32)
+    piece = PIECE_PX * max(1.0, max(exposure.field.shape) / WORK_SIDE_PX)
+    found: list[_Candidate] = []
+    fitted = 0
+    for bar in find_bars(exposure.attenuation, exposure.field, signs=(True,)):
+        if fitted == MOST_FITTED:
+            break
+        if any(_covers(c.shaft, bar) for c in found):
+            continue
+        fitted += 1
+        shaft = fit_shaft(exposure.attenuation, usable, bar, piece_px=piece)
+        if shaft is None or shaft.length_px < LEAST_LENGTH * shaft.width_px:
+            continue
+        candidate = _judge(exposure, shaft, bar, prior, expected)
+        twins = [c for c in found if _same(shaft, c.shaft)]
+        if all(candidate.score > c.score for c in twins):
+            found = [c for c in found if c not in twins] + [candidate]
+    return sorted(found, key=lambda c: -c.score)
+
+
+def _covers(shaft: Shaft, bar: Bar) -> bool:
+    """Whether a bar is a piece of a shaft already measured."""
+    if abs(shaft.axis[0] * bar.direction[0] + shaft.axis[1] * bar.direction[1]) < 0.97:
+        return False
+    dr, dc = bar.centre[0] - shaft.origin[0], bar.centre[1] - shaft.origin[1]
+    along = dr * shaft.axis[0] + dc * shaft.axis[1]
+    across = abs(dr * shaft.axis[1] - dc * shaft.axis[0])
+    return across < 0.6 * shaft.width_px + 3 and shaft.start_px - 5 < along < shaft.stop_px + 5
 
 
 def _same(a: Shaft, b: Shaft) -> bool:
@@ -79,65 +113,50 @@ def _same(a: Shaft, b: Shaft) -> bool:
 
 
 def _judge(exposure: Exposure, shaft: Shaft, bar: Bar, prior: BonePrior | None, expected: float | None) -> _Candidate:
-    score = shaft.support * min(shaft.length_px / (6 * shaft.width_px), 1.0) * bar.score
+    score = bar.score * shaft.support / MOST_SUPPORT * min(shaft.length_px / (8 * shaft.width_px), 1.0)
     if expected is not None:
-        score *= float(np.exp(-0.5 * (np.log(shaft.width_px / expected) / 0.35) ** 2))
-    margin = _tip_evidence(exposure, shaft)
-    return _Candidate(shaft=shaft, bar=bar, score=score, at_stop=margin >= 0, end_margin=margin)
+        score *= float(np.exp(-0.5 * (np.log(shaft.width_px / expected) / WIDTH_DOUBT) ** 2))
+    start, stop = (look_at_end(exposure, shaft, at_stop=at_stop) for at_stop in (False, True))
+    margin = tip_margin(start, stop)
+    if prior is not None:
+        score *= 0.3 + 1.4 * _along(prior, shaft)
+        margin += 2.0 * (_log_heat(prior, shaft.point(shaft.stop_px)) - _log_heat(prior, shaft.point(shaft.start_px)))
+    return _Candidate(shaft=shaft, score=score, margin=margin, end=stop if margin >= 0 else start)
 
 
-def _tip_evidence(exposure: Exposure, shaft: Shaft) -> float:
-    """Evidence that the end at `stop_px` is the tip (positive) or the one at `start_px` (negative)."""
-    ends = [_end_evidence(exposure, shaft, at_stop) for at_stop in (False, True)]
-    return ends[1] - ends[0]
+def _along(prior: BonePrior, shaft: Shaft) -> float:
+    """Mean of the prior's shaft probability on the shaft."""
+    places = np.linspace(shaft.start_px, shaft.stop_px, 24)
+    return float(np.mean([_at(prior.shaft, prior, shaft.point(float(p)), 0) for p in places]))
 
 
-def _end_evidence(exposure: Exposure, shaft: Shaft, at_stop: bool) -> float:
-    outward = 1.0 if at_stop else -1.0
-    end = shaft.stop_px if at_stop else shaft.start_px
-    width = shaft.width_px
-    evidence = 0.0
-    if not _inside(exposure, shaft.point(end + outward * 1.5 * width)):
-        evidence -= 3.0  # it leaves the field: the hub is outside
-    beside = _beside(exposure.attenuation, shaft, end - outward * width)
-    other = shaft.start_px if at_stop else shaft.stop_px
-    evidence += 2.0 * (beside - _beside(exposure.attenuation, shaft, other + outward * width))
-    return evidence
+def _log_heat(prior: BonePrior, point: tuple[float, float]) -> float:
+    return float(np.log(0.05 + _at(prior.tip, prior, point, 1)))
 
 
-def _inside(exposure: Exposure, point: tuple[float, float]) -> bool:
-    r, c = round(point[0]), round(point[1])
-    rows, columns = exposure.field.shape
-    return bool(0 <= r < rows and 0 <= c < columns and exposure.field[r, c])
+def _at(grid: FloatImage, prior: BonePrior, point: tuple[float, float], around: int) -> float:
+    r = int(np.clip((point[0] + 0.5) * grid.shape[0] / prior.frame_shape[0], 0, grid.shape[0] - 1))
+    c = int(np.clip((point[1] + 0.5) * grid.shape[1] / prior.frame_shape[1], 0, grid.shape[1] - 1))
+    return float(grid[max(0, r - around) : r + around + 1, max(0, c - around) : c + around + 1].max())
 
 
-def _beside(attenuation: FloatImage, shaft: Shaft, along: float) -> float:
-    """Mean attenuation on both sides of the shaft."""
-    r, c = shaft.point(along)
-    values = []
-    for side in (-1.5, 1.5):
-        rr = round(r - side * shaft.width_px * shaft.axis[1])
-        cc = round(c + side * shaft.width_px * shaft.axis[0])
-        box = attenuation[max(0, rr - 4) : rr + 5, max(0, cc - 4) : cc + 5]
-        if box.size:
-            values.append(float(box.mean()))
-    return float(np.mean(values)) if values else 0.0
-
-
-def _needle(exposure: Exposure, candidate: _Candidate) -> Needle:
-    shaft = candidate.shaft
-    tip: Tip = fit_tip(exposure.attenuation, shaft, at_stop=candidate.at_stop)
-    sign = -1.0 if candidate.at_stop else 1.0
-    axis = (sign * shaft.axis[0], sign * shaft.axis[1])
-    far = shaft.start_px if candidate.at_stop else shaft.stop_px
+def _needle(exposure: Exposure, candidate: _Candidate, share: float) -> Needle:
+    shaft, at_stop = candidate.shaft, candidate.margin >= 0
+    tip = fit_tip(exposure.attenuation, shaft, at_stop=at_stop)
+    sign = -1.0 if at_stop else 1.0
+    far = shaft.start_px if at_stop else shaft.stop_px
     lever = abs(tip.along_px - (shaft.start_px + shaft.stop_px) / 2)
+    # a clipped background hides the thin part of a tip
+    along_sd = float(np.hypot(tip.sd_px, CLIPPED_SD * candidate.end.saturated * shaft.width_px))
+    end_right = 1.0 / (1.0 + np.exp(-abs(candidate.margin)))
+    shaft_right = 1.0 / (1.0 + np.exp(-(candidate.score - HALF_SCORE) / SCORE_STEP))
     return Needle(
         tip=shaft.point(tip.along_px),
-        axis=axis,
+        axis=(sign * shaft.axis[0], sign * shaft.axis[1]),
         width_px=shaft.width_px,
         width_sd_px=shaft.width_sd_px,
-        tip_sd_along_px=tip.sd_px,
+        tip_sd_along_px=along_sd,
         tip_sd_across_px=float(np.hypot(shaft.across_sd_px, lever * shaft.angle_sd_rad)),
         length_px=abs(far - tip.along_px),
-        confidence=float(np.clip(candidate.score / (1.0 + candidate.score), 0.0, 1.0)),
+        confidence=float(shaft_right * end_right * share),
     )

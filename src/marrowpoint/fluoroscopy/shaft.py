@@ -153,7 +153,12 @@ def _width(slope: Floats, across: Floats, width: float) -> tuple[float, float]:
     """Width from the mean edges: both edges as the best places of a bump, each to sub-pixel."""
     mean = slope.mean(0)
     tries = np.arange(max(1.5, 0.55 * width), 1.5 * width + 2, 0.25)
-    gains = np.array([(_bumps(across, -w / 2, w) - _bumps(across, w / 2, w)) @ mean for w in tries])
+    fine = np.arange(across[0] - 1, across[-1] + 1, 0.125)
+    spread = max(0.9, EDGE_BLUR * width)
+    # edge strength at every place, then both edges of each tried width
+    kernel = np.exp(-0.5 * ((fine[:, None] - across[None, :]) / spread) ** 2)
+    strength = kernel @ mean
+    gains = np.interp(-tries / 2, fine, strength) - np.interp(tries / 2, fine, strength)
     best = tries[0] + 0.25 * peak_offset(gains)
     noise = np.std(slope - mean, axis=0).mean() / np.sqrt(max(len(slope), 1))
     sharp = max(float(gains.max()), 1e-9) / (2 * max(0.9, EDGE_BLUR * best))
@@ -166,9 +171,9 @@ def _mid_line(slope: Floats, along: Floats, across: Floats, width: float) -> tup
     middles, places, weights = [], [], []
     template = _bumps(across, -width / 2, width) - _bumps(across, width / 2, width)
     reach = int((0.3 * width + 1.5) / STEP_PX)
+    bank = np.array([_shifted(template, k) for k in range(-reach, reach + 1)])
     for rows in np.array_split(np.arange(len(along)), blocks):
-        mean = slope[rows].mean(0)
-        gain = np.array([template @ np.roll(mean, -k) for k in range(-reach, reach + 1)])
+        gain = bank @ slope[rows].mean(0)
         peak = float(gain.max())
         if peak <= 0:
             continue
@@ -194,18 +199,31 @@ def _mid_line(slope: Floats, along: Floats, across: Floats, width: float) -> tup
     return level - tilt * centre, tilt, float(np.sqrt(variance / share)), float(np.sqrt(variance / share)) / run
 
 
+def _shifted(template: Floats, k: int) -> Floats:
+    out = np.zeros_like(template)
+    if k >= 0:
+        out[k:] = template[: len(template) - k]
+    else:
+        out[:k] = template[-k:]
+    return out
+
+
 def _evidence(slope: Floats, across: Floats, along: Floats, line: tuple[float, float], width: float) -> Floats:
     """Evidence of both edges for each sample, in noise SDs, limited; the weaker edge counts."""
     offsets = np.round((line[0] + line[1] * along) / STEP_PX).astype(int)
-    moved = slope if not offsets.any() else np.array([np.roll(row, -k) for row, k in zip(slope, offsets, strict=True)])
+    places = np.clip(np.arange(len(across))[None, :] + offsets[:, None], 0, len(across) - 1)
+    moved = np.take_along_axis(slope, places, axis=1) if offsets.any() else slope
     smooth = smooth_along(moved.astype(np.float32), 5)
     left = smooth @ _bumps(across, -width / 2, width).astype(np.float32)
     right = -smooth @ _bumps(across, width / 2, width).astype(np.float32)
     outside = np.abs(across) > 0.5 * width + 2.5 * max(0.9, EDGE_BLUR * width)
     bump = _bumps(across, 0.0, width)
-    single = np.abs(smooth[:, outside]).mean(1) * 1.25 * np.sqrt((bump**2).sum()) * 1.4
-    window = np.ones(61) / 61
-    noise = np.convolve(np.pad(single, 30, mode="edge"), window, mode="valid") + 1e-4
+    # the middle of the slopes beside the shaft is background that slants across it (skin); only their spread is noise
+    beside = np.sort(smooth[:, outside], axis=1)
+    quarter = beside.shape[1] // 4
+    single = (beside[:, -1 - quarter] - beside[:, quarter]) * 0.74 * np.sqrt((bump**2).sum()) * 1.4
+    window = np.ones(31) / 31
+    noise = np.convolve(np.pad(single, 15, mode="edge"), window, mode="valid") + 1e-4
     floor = 0.3 * float(np.median(noise))
     return np.clip(np.minimum(left, right) / np.maximum(noise, floor), -1.0, MOST_SUPPORT)
 

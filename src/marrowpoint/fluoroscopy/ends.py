@@ -1,0 +1,112 @@
+"""Which end of a shaft is the tip: the hub is thick, lies outside the body, or lies outside the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from marrowpoint.edges import sample_strip
+from marrowpoint.exposure import Exposure
+from marrowpoint.fluoroscopy.shaft import Shaft
+
+LOOK_BACK = 3.0  # widths behind the end
+LOOK_AHEAD = 8.0  # widths beyond the end
+NEAR_EXIT = 3.0  # widths to the border of the field: the shaft runs out of the picture
+FAR_EXIT = 7.0  # widths: it may have faded before the border
+HUB_WEIGHT, BODY_WEIGHT, EXIT_WEIGHT = 2.5, 3.0, 3.0  # fitted by eye on few frames: all are round numbers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """What is seen at one end of a shaft.
+
+    Parameters
+    ----------
+    exit_widths : float
+        Distance to the border of the field along the shaft, in widths, at most `LOOK_AHEAD`.
+    hub : float
+        Excess on both sides of the shaft near the end over the surroundings farther out, in contrasts of the shaft.
+    contrast : float
+        Shaft over its sides just inside the end.
+    body : float
+        Attenuation beside the shaft just inside the end.
+    saturated : float
+        Share of the background at the end that is clipped.
+    """
+
+    exit_widths: float
+    hub: float
+    contrast: float
+    body: float
+    saturated: float
+
+
+def look_at_end(exposure: Exposure, shaft: Shaft, *, at_stop: bool) -> End:
+    """Measure what tells a tip from a hub.
+
+    Parameters
+    ----------
+    exposure : Exposure
+    shaft : Shaft
+    at_stop : bool
+        Which end.
+
+    Returns
+    -------
+    End
+    """
+    width = shaft.width_px
+    outward = 1.0 if at_stop else -1.0
+    origin = shaft.point(shaft.stop_px if at_stop else shaft.start_px)
+    axis = (shaft.axis[0] * outward, shaft.axis[1] * outward)
+    step = max(1.0, width / 10)
+    along = np.arange(-LOOK_BACK * width, LOOK_AHEAD * width, step)
+    across = np.arange(-3.2 * width, 3.2 * width + step, step)
+    strip = sample_strip(exposure.attenuation, origin, axis, along, across)
+    rows, columns = origin[0] + along * axis[0], origin[1] + along * axis[1]
+    shape = exposure.field.shape
+    open_ = (rows > 0) & (columns > 0) & (rows < shape[0] - 1) & (columns < shape[1] - 1)
+    open_[open_] = exposure.field[rows[open_].round().astype(int), columns[open_].round().astype(int)]
+    closed = along[~open_ & (along > 0)]
+    leaves = float(closed[0]) / width if len(closed) else LOOK_AHEAD
+    size = np.abs(across)
+    inner, near, far = size < 0.3 * width + 0.5, (size > 0.8 * width) & (size < 1.5 * width), size > 2.2 * width
+    left = across < 0
+    excess = np.minimum(
+        strip[:, near & left].mean(1) - strip[:, far & left].mean(1),
+        strip[:, near & ~left].mean(1) - strip[:, far & ~left].mean(1),
+    )
+    length = max(1, round(width / step))
+    excess = np.convolve(excess, np.ones(length) / length, mode="same")
+    seen = (along > -2 * width) & (along < min(6.0, leaves) * width)
+    behind = along < -0.8 * width
+    body = float(strip[behind][:, near].mean())
+    contrast = float(strip[behind][:, inner].mean()) - body
+    clipped = strip[behind][:, near]
+    return End(
+        exit_widths=leaves,
+        hub=float(np.clip(excess[seen].max(initial=0.0) / max(contrast, 1e-3), -1.0, 1.0)),
+        contrast=contrast,
+        body=body,
+        saturated=float(np.mean(clipped < 0.004)),
+    )
+
+
+def tip_margin(start: End, stop: End) -> float:
+    """Evidence that the tip is the end at `stop_px` (positive) or the one at `start_px` (negative), about log odds.
+
+    Parameters
+    ----------
+    start, stop : End
+
+    Returns
+    -------
+    float
+    """
+    return 1.5 * (_hubness(start) - _hubness(stop) + BODY_WEIGHT * (stop.body - start.body))
+
+
+def _hubness(end: End) -> float:
+    leaving = 1.0 if end.exit_widths < NEAR_EXIT else 0.6 if end.exit_widths < FAR_EXIT else 0.0
+    return EXIT_WEIGHT * leaving + HUB_WEIGHT * float(np.clip(end.hub - 0.05, 0.0, 0.4))
