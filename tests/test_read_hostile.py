@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from build_dicom import PATIENT_NAME, make_dataset, make_dicom, write_dicom
-from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from marrowpoint.errors import MarrowpointError, UnreadableImage, UnsupportedImage
 from marrowpoint.frame import Frame
@@ -174,6 +174,28 @@ def test_damaged_bytes_end_in_a_frame_or_one_of_our_errors(tmp_path):
             outcomes.add(error.code)
     assert "frame" in outcomes
     assert len(outcomes) > 3
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless, JPEGLSLossless])
+def test_damaged_compressed_pixels_end_in_a_frame_or_one_of_our_errors(tmp_path, syntax):
+    # a panic or an abort of a decoder would end the test run, as it would end an audit
+    chance = random.Random(20260102)
+    dataset = make_dataset(PIXELS, bits=12)
+    dataset.compress(syntax)
+    whole = write_dicom(tmp_path / "a.dcm", dataset).read_bytes()
+    begin = whole.rindex(b"\xe0\x7f\x10\x00")
+    refusals = 0
+    for _ in range(20):
+        damaged = bytearray(whole)
+        for _ in range(chance.randrange(1, 8)):
+            damaged[chance.randrange(begin + 12, len(whole))] = chance.randrange(256)
+        (tmp_path / "b.dcm").write_bytes(damaged)
+        try:
+            (frame,) = read_all(tmp_path / "b.dcm")
+            assert frame.pixels.shape == PIXELS.shape
+        except UnreadableImage:
+            refusals += 1
+    assert refusals > 0
 
 
 @needs_shared

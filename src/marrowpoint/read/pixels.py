@@ -24,9 +24,9 @@ Stored = NDArray[Any]
 # The largest radiographs have about 28 million pixels; beyond this the work would not fit 1.5 GB.
 _MAX_PIXELS = 30_000_000
 _MAX_FRAMES = 100_000
-# Best decoder first. GDCM comes last and never as a second try: inside it damaged data can end the whole process. It alone
-# reads JPEG Lossless.
-_PLUGINS = ("pylibjpeg", "pyjpegls", "pillow", "pydicom", "gdcm")
+# The decoder that stands damaged data best comes first, and no other gets a second try: inside the fast RLE decoder and inside
+# GDCM damaged data can end the whole process. GDCM alone reads JPEG Lossless.
+_PLUGINS = ("pydicom", "pyjpegls", "pylibjpeg", "pillow", "gdcm")
 _GREY = {"MONOCHROME1", "MONOCHROME2"}
 _COLOUR = {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT"}
 
