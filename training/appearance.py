@@ -28,9 +28,9 @@ def random_field(rng: np.random.Generator, size: int) -> np.ndarray:
 
 def warp(rng: np.random.Generator, tip: np.ndarray, size: int) -> np.ndarray:
     """Affine (2, 3) from (x, y) of the size x size sample to the rendered picture."""
-    side = RENDERED * rng.uniform(0.62, 1.0)
-    angle = np.deg2rad(rng.uniform(-12, 12) + 90 * (0 if rng.random() < 0.6 else rng.integers(1, 4)))
-    slack = (RENDERED - side) / 2 + 8
+    side = RENDERED * rng.uniform(0.78, 1.04)
+    angle = np.deg2rad(rng.uniform(-10, 10))  # upright: the product tries the four quarter turns itself
+    slack = abs(RENDERED - side) / 2 + 8
     centre = RENDERED / 2 + rng.uniform(-slack, slack, 2)
     if rng.random() < 0.95:
         centre = np.clip(centre, tip - 0.43 * side, tip + 0.43 * side)
@@ -47,7 +47,7 @@ def expose(rng: np.random.Generator, integral: np.ndarray) -> np.ndarray:
     scatter = rng.uniform(0, 0.6) if rng.random() < 0.8 else 0.0
     light = light + scatter * cv2.resize(cv2.blur(cv2.resize(light, (48, 48), interpolation=cv2.INTER_AREA), (17, 17)), (size, size))
     mean = max(float(np.median(light)), 1e-6)
-    counts = 10 ** rng.uniform(1.3, 3.2) * rng.uniform(4, 30)
+    counts = 10 ** rng.uniform(1.5, 3.1) * rng.uniform(7, 28)  # the second factor: detector pixels in one of ours
     noise = rng.normal(0, 1, light.shape).astype(np.float32)
     if rng.random() < 0.5:
         noise = cv2.GaussianBlur(noise, (0, 0), rng.uniform(0.4, 0.9)) * 1.6
@@ -61,7 +61,7 @@ def expose(rng: np.random.Generator, integral: np.ndarray) -> np.ndarray:
 
 def display(rng: np.random.Generator, x: np.ndarray, field: np.ndarray) -> np.ndarray:
     size = len(x)
-    if rng.random() < 0.35:
+    if rng.random() < 0.2:
         r, c = np.mgrid[-1:1:size * 1j, -1:1:size * 1j].astype(np.float32)
         x = x + x.std() * rng.uniform(-0.5, 0.5) * (r * rng.normal() + c * rng.normal() + 0.7 * (r * r + c * c) * rng.normal())
     low, high = np.percentile(x[field], [rng.uniform(0, 20) if rng.random() < 0.5 else 0.2, rng.uniform(88, 100) if rng.random() < 0.4 else 99.8])
@@ -76,7 +76,7 @@ def display(rng: np.random.Generator, x: np.ndarray, field: np.ndarray) -> np.nd
     if rng.random() < 0.25:
         soft = cv2.GaussianBlur(x.astype(np.float32), (0, 0), rng.uniform(1, 4))
         x = np.clip(x + rng.uniform(0.3, 1.5) * (x - soft), 0, 1)
-    if rng.random() < 0.25:
+    if rng.random() < 0.1:
         levels = rng.integers(20, 256)
         x = np.round(x * levels) / levels
     return x.astype(np.float32)
@@ -90,15 +90,15 @@ def clutter(rng: np.random.Generator, x: np.ndarray) -> np.ndarray:
             ink = np.zeros(x.shape, np.uint8)
             cv2.putText(ink, text, (int(rng.integers(0, size - 30)), int(rng.integers(10, size))), 0, float(rng.uniform(0.25, 0.6)), 255, 1)
             x = np.where(ink > 100, np.float32(rng.integers(2)), x)
-    if rng.random() < 0.15:
+    if rng.random() < 0.08:
         points = np.cumsum(np.vstack([rng.uniform(0, size, 2), rng.normal(0, size / 6, (6, 2))]), 0)
         layer = np.zeros(x.shape, np.uint8)
         cv2.polylines(layer, [points.astype(np.int32)], False, 255, 1, cv2.LINE_AA)
         x = x + layer / 255 * rng.uniform(0.1, 0.6)
-    if rng.random() < 0.15:
+    if rng.random() < 0.06:
         r, c, h, w = rng.integers(0, size - 20), rng.integers(0, size - 20), rng.integers(6, 40), rng.integers(6, 40)
         x[r : r + h, c : c + w] = rng.random() if rng.random() < 0.5 else x[r : r + h, c : c + w] + rng.normal(0, 0.2, x[r : r + h, c : c + w].shape)
-    if rng.random() < 0.25:
+    if rng.random() < 0.15:
         blob = np.zeros(x.shape, np.uint8)
         cv2.ellipse(blob, (int(rng.integers(0, size)), int(rng.integers(0, size))), (int(rng.integers(6, 40)), int(rng.integers(4, 25))), float(rng.uniform(0, 180)), 0, 360, 255, -1, cv2.LINE_AA)
         x = x + cv2.blur(blob, (5, 5)) / 255 * rng.uniform(-0.25, 0.25)
@@ -123,7 +123,7 @@ def sample(rng: np.random.Generator, integral, masks, thickness, meta, size: int
     if field.mean() < 0.2:
         field = inside
     x = clutter(rng, display(rng, expose(rng, shrunk), field))
-    if rng.random() < 0.04:
+    if rng.random() < 0.01:
         x = 1 - x
     quarter = coarse.copy()
     quarter[:, :2] /= 2

@@ -241,7 +241,7 @@ class Renderer:
         core = core * (1 + rng.uniform(0.03, 0.12) * noise_field(rng, SIZE, rng.uniform(2, 6)))
         centre = (hip.joint + hip.left_joint) / 2
         half = np.array([rng.uniform(155, 215), rng.uniform(95, 150), 1e6])
-        skin = hip.vertices[:, 1].max() + rng.uniform(12, 60)
+        skin = hip.vertices[:, 1].max() + rng.uniform(-25, 55)  # lean patients, and skin that the exposure burns out
         centre = np.array([centre[0], skin - half[1], centre[2]])
         body = ellipsoid_chord(source, rays, centre, half)
         tissue = np.maximum(body - total, 0) * (1 + rng.uniform(0.005, 0.025) * noise_field(rng, SIZE, rng.uniform(20, 80)) + rng.uniform(0.002, 0.008) * noise_field(rng, SIZE, 8))

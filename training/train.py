@@ -34,8 +34,11 @@ class Pictures(IterableDataset):
         cv2.setNumThreads(1)
         info = get_worker_info()
         rng = np.random.default_rng([self.seed, info.id if info else 0])
-        stores = [{k: np.load(self.cache / f"{n}_{k}.npy", mmap_mode="r") for k in KEYS} for n in self.names]
+        def opened() -> list:
+            return [{k: np.load(self.cache / f"{n}_{k}.npy", mmap_mode="r") for k in KEYS} for n in self.names]
+
         while True:
+            stores = opened()  # again now and then: rendering may still be adding pictures
             counts = [int((self.cache / f"{n}_done.txt").read_text()) for n in self.names]
             for _ in range(500):
                 s = rng.choice(len(stores), p=np.array(counts) / sum(counts))
@@ -122,7 +125,7 @@ def main() -> None:
         for step in range(max(start, first), done):
             share = step / steps
             warm = min(1.0, (step + 1) / 200)
-            rate = config["rate"] * warm * (0.5 * (1 + np.cos(np.pi * share)) * 0.98 + 0.02)
+            rate = float(config["rate"] * warm * (0.5 * (1 + np.cos(np.pi * share)) * 0.98 + 0.02))
             for group in optimiser.param_groups:
                 group["lr"] = rate
             x, masks, thick, field, tip = next(stream)

@@ -22,8 +22,11 @@ from marrowpoint.frame import FloatImage, Mask
 MODEL_FILE = "bone_prior.onnx"
 INPUT_PX = 192  # side of the network's input; its output is half of that
 THICKNESS_UNIT_MM = 20.0  # the network speaks of thickness in these units
-LOCAL_PX = 25  # side of the box of the local contrast channel, at the network's size
+# Sides of the boxes of the band-pass channel at the network's size: it shows faint bone edges on steep soft-tissue slopes.
+FINE_PX, COARSE_PX, STRENGTH_PX = 3, 15, 25
 LARGEST_MODEL_BYTES = 64_000_000
+ENOUGH_AGREEMENT = 0.85  # overlap of straight and mirrored answers above which no other quarter turn is tried
+EMPTY_PX = 40.0  # less bone than this is no bone to agree on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,7 +81,7 @@ def _placed(window: Window, size: int) -> NDArray[np.float64]:
 
 
 def network_input(attenuation: FloatImage, field: Mask, size: int = INPUT_PX) -> FloatImage:
-    """Three channels for the network: global contrast, local contrast, field.
+    """Three channels for the network: overall contrast, band-passed detail in units of its local strength, field.
 
     Parameters
     ----------
@@ -97,20 +100,21 @@ def network_input(attenuation: FloatImage, field: Mask, size: int = INPUT_PX) ->
     if seen.size < 16:
         return np.zeros((3, size, size), np.float32)
     low, high = np.percentile(seen, (1.0, 99.0))
-    level = np.clip((attenuation - low) / max(high - low, 1e-6), -0.2, 1.2).astype(np.float32)
+    level: FloatImage = np.clip((attenuation - low) / max(high - low, 1e-6), -0.2, 1.2).astype(np.float32)
     weight = field.astype(np.float32)
-    level = level * weight
-    box = (LOCAL_PX, LOCAL_PX)
+    level = np.asarray(level * weight, np.float32)
+    fine = _mean(level, FINE_PX) / (_mean(weight, FINE_PX) + np.float32(1e-3))
+    coarse = _mean(level, COARSE_PX) / (_mean(weight, COARSE_PX) + np.float32(1e-3))
+    band = (fine - coarse) * weight
+    strength = np.sqrt(np.maximum(_mean(band * band, STRENGTH_PX) / (_mean(weight, STRENGTH_PX) + np.float32(1e-3)), 0))
+    band = np.clip(band / (strength + np.float32(0.003)), -3, 3) / 3
+    return np.stack([level, band, weight]).astype(np.float32)
 
-    def mean(image: FloatImage) -> FloatImage:
-        once = cv2.blur(image, box, borderType=cv2.BORDER_REPLICATE)
-        return np.asarray(cv2.blur(once, box, borderType=cv2.BORDER_REPLICATE), np.float32)
 
-    share = mean(weight) + np.float32(1e-3)
-    average = mean(level) / share
-    spread = np.sqrt(np.maximum(mean(level * level) / share - average * average, 0))
-    local = np.clip((level - average) / (spread + np.float32(0.02)), -3, 3) / 3 * weight
-    return np.stack([level, local, weight]).astype(np.float32)
+def _mean(image: FloatImage, side: int) -> FloatImage:
+    """Two box means, close to a Gaussian and much cheaper."""
+    once = cv2.blur(image, (side, side), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.blur(once, (side, side), borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
 def load_network(path: Path | None = None, *, expected_sha256: str | None = None) -> BoneNetwork | None:
@@ -147,7 +151,8 @@ def load_network(path: Path | None = None, *, expected_sha256: str | None = None
             raise MarrowpointError("model_unreadable", f"model {name} cannot be read: {error.strerror}") from error
     sha256 = hashlib.sha256(data).hexdigest()
     if expected_sha256 is not None and sha256 != expected_sha256:
-        raise MarrowpointError("model_changed", f"model {name} is not the file it should be (its hash changed): install marrowpoint again")
+        text = f"model {name} is not the file it should be (its hash changed): install marrowpoint again"
+        raise MarrowpointError("model_changed", text)
     return BoneNetwork(net=_parsed(data, name), sha256=sha256)
 
 
@@ -164,7 +169,8 @@ def _parsed(data: bytes, name: str) -> cv2.dnn.Net:
         net.setInput(np.zeros((1, 3, INPUT_PX, INPUT_PX), np.float32))
         shape = net.forward().shape
     except cv2.error as error:
-        raise MarrowpointError("model_unreadable", f"model {name} is no network that OpenCV can run: install marrowpoint again") from error
+        text = f"model {name} is no network that OpenCV can run: install marrowpoint again"
+        raise MarrowpointError("model_unreadable", text) from error
     if shape != (1, 7, INPUT_PX // 2, INPUT_PX // 2):
         raise MarrowpointError("model_wrong_shape", f"model {name} gives {shape}, not what this version of marrowpoint expects")
     return net
@@ -198,14 +204,35 @@ def infer_prior(network: BoneNetwork, exposure: Exposure) -> BonePrior:
     blurred = _antialiased(exposure.attenuation, window)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     seen = cv2.warpAffine(blurred, there, (INPUT_PX, INPUT_PX), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    inside = cv2.warpAffine(exposure.field.astype(np.uint8), there, (INPUT_PX, INPUT_PX), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
+    nearest = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+    inside = cv2.warpAffine(exposure.field.astype(np.uint8), there, (INPUT_PX, INPUT_PX), flags=nearest)
     planes = network_input(np.asarray(seen, np.float32), inside > 0)
+    maps, agreement = _upright(network, planes)
+    return _on_frame(maps, window, exposure.field, agreement, network.sha256)
+
+
+def _upright(network: BoneNetwork, planes: FloatImage) -> tuple[FloatImage, float]:
+    """Maps in the picture's own orientation: the quarter turn in which the network agrees best with its mirror image.
+
+    The network knows upright patients only; a turned frame is recognised because straight and mirrored answers part.
+    """
+    best: tuple[FloatImage, float] | None = None
+    for turns in range(4):
+        maps, agreement = _with_mirror(network, np.ascontiguousarray(np.rot90(planes, turns, axes=(1, 2))))
+        if best is None or agreement > best[1]:
+            best = np.ascontiguousarray(np.rot90(maps, -turns, axes=(1, 2))), agreement
+        if agreement >= ENOUGH_AGREEMENT:
+            break
+    assert best is not None
+    return best
+
+
+def _with_mirror(network: BoneNetwork, planes: FloatImage) -> tuple[FloatImage, float]:
     straight = _run(network, planes)
     mirrored = _run(network, np.ascontiguousarray(planes[:, :, ::-1]))[:, :, ::-1]
-    hips = _sigmoid(straight[0]), _sigmoid(mirrored[0])
-    overlap = 2 * np.minimum(*hips).sum() / max(float(hips[0].sum() + hips[1].sum()), 1e-6)
-    both = np.stack([(_activated(straight) + _activated(mirrored)) / 2])[0]
-    return _on_frame(both, window, exposure.field, float(overlap), network.sha256)
+    one, other = _sigmoid(straight[0]), _sigmoid(mirrored[0])
+    overlap = 2 * np.minimum(one, other).sum() / max(float(one.sum() + other.sum()), EMPTY_PX)
+    return np.asarray((_activated(straight) + _activated(mirrored)) / 2, np.float32), float(overlap)
 
 
 def _antialiased(image: FloatImage, window: Window) -> FloatImage:
@@ -234,7 +261,8 @@ def _on_frame(planes: FloatImage, window: Window, field: Mask, agreement: float,
     step = window.side / (INPUT_PX // 2)
     sx, sy = columns / grid[1], rows / grid[0]
     # grid (x, y) -> frame -> network output (x, y)
-    there = np.array([[sx / step, 0, (sx / 2 - window.column) / step - 0.5], [0, sy / step, (sy / 2 - window.row) / step - 0.5]])
+    left, top = (sx / 2 - window.column) / step - 0.5, (sy / 2 - window.row) / step - 0.5
+    there = np.array([[sx / step, 0, left], [0, sy / step, top]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     laid = [cv2.warpAffine(p, there, grid[::-1], flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=0) for p in planes]
     hip, other, shaft, tip, low, median, high = (np.asarray(p, np.float32) for p in laid)
