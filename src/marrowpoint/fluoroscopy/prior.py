@@ -106,9 +106,9 @@ def network_input(attenuation: FloatImage, field: Mask, size: int = INPUT_PX) ->
     fine = _mean(level, FINE_PX) / (_mean(weight, FINE_PX) + np.float32(1e-3))
     coarse = _mean(level, COARSE_PX) / (_mean(weight, COARSE_PX) + np.float32(1e-3))
     band = (fine - coarse) * weight
-    strength = np.sqrt(np.maximum(_mean(band * band, STRENGTH_PX) / (_mean(weight, STRENGTH_PX) + np.float32(1e-3)), 0))
-    band = np.clip(band / (strength + np.float32(0.003)), -3, 3) / 3
-    return np.stack([level, band, weight]).astype(np.float32)
+    strength: FloatImage = np.sqrt(np.maximum(_mean(band * band, STRENGTH_PX) / (_mean(weight, STRENGTH_PX) + np.float32(1e-3)), 0))
+    detail = np.clip(band / (strength + np.float32(0.003)), -3, 3) / 3
+    return np.stack([level, detail, weight]).astype(np.float32)
 
 
 def _mean(image: FloatImage, side: int) -> FloatImage:
