@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
@@ -30,6 +31,9 @@ OK, SOME_FAILED, WRONG_USE, STOPPED = 0, 1, 2, 130
 # Where the table goes to a file, nobody says how wide it may be.
 WIDTH_OF_A_FILE = 130
 VIEWS = ", ".join(kind.value for kind in ViewKind if kind is not ViewKind.UNKNOWN)
+
+P = TypeVar("P", Path, Path | None)
+T = TypeVar("T")
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -64,16 +68,13 @@ def analyze(
     Exit status: 0 every image was analysed, whatever the verdicts; 1 some file could not be read or analysed; 2 wrong use.
     """
     images = _existing_images(paths)
-    try:
-        request = Request(
-            profile=read_profile(profile),
-            network=_packaged_network(),
-            view=None if view is None else _parse_view(view),
-            outer_diameter_mm=None if needle is None else parse_needle(needle),
-            procedure={} if procedure is None else read_procedure(procedure),
-        )
-    except MarrowpointError as error:
-        _refuse(error.text)
+    request = Request(
+        profile=_read_or_refuse(read_profile, profile),
+        network=_packaged_network(),
+        view=None if view is None else _parse_view(view),
+        outer_diameter_mm=None if needle is None else _parse_needle(needle),
+        procedure={} if procedure is None else _read_or_refuse(read_procedure, procedure),
+    )
     _check_writable(out)
     # a polite stop cleans up like an interruption from the keyboard
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
@@ -125,6 +126,20 @@ def _packaged_network() -> BoneNetwork | None:
     except MarrowpointError as error:
         typer.echo(f"marrowpoint: {error.text}; going on without it", err=True)
         return None
+
+
+def _read_or_refuse(read: Callable[[P], T], path: P) -> T:
+    try:
+        return read(path)
+    except MarrowpointError as error:
+        _refuse(error.text if path is None else f"{printable(str(path))}: {error.text}")
+
+
+def _parse_needle(text: str) -> float:
+    try:
+        return parse_needle(text)
+    except MarrowpointError as error:
+        _refuse(error.text)
 
 
 def _parse_view(text: str) -> ViewKind:
