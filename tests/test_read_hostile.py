@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from build_dicom import PATIENT_NAME, make_dataset, make_dicom, write_dicom
-from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
 from marrowpoint.errors import MarrowpointError, UnreadableImage, UnsupportedImage
 from marrowpoint.frame import Frame
@@ -176,7 +176,7 @@ def test_damaged_bytes_end_in_a_frame_or_one_of_our_errors(tmp_path):
     assert len(outcomes) > 3
 
 
-@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless, JPEGLSLossless])
+@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless])
 def test_damaged_compressed_pixels_end_in_a_frame_or_one_of_our_errors(tmp_path, syntax):
     # a panic or an abort of a decoder would end the test run, as it would end an audit
     chance = random.Random(20260102)
@@ -185,7 +185,7 @@ def test_damaged_compressed_pixels_end_in_a_frame_or_one_of_our_errors(tmp_path,
     whole = write_dicom(tmp_path / "a.dcm", dataset).read_bytes()
     begin = whole.rindex(b"\xe0\x7f\x10\x00")
     refusals = 0
-    for _ in range(20):
+    for _ in range(60):
         damaged = bytearray(whole)
         for _ in range(chance.randrange(1, 8)):
             damaged[chance.randrange(begin + 12, len(whole))] = chance.randrange(256)
