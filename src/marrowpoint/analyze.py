@@ -103,7 +103,7 @@ def analyze_image(image: ImageFile, request: Request) -> Iterator[Assessment | F
     """
     number = 0
     try:
-        for frame in read_frames(image, view=request.view, scale=request.profile.scale):
+        for frame in read_frames(image, view=request.view, sides=_sides(request), scale=request.profile.scale):
             number = frame.reference.frame_number
             yield _analyze_frame(frame, request)
     except MarrowpointError as error:
@@ -115,7 +115,6 @@ def analyze_image(image: ImageFile, request: Request) -> Iterator[Assessment | F
 def _analyze_frame(frame: Frame, request: Request) -> Assessment:
     sites = request.procedure.get(frame.reference.study_instance_uid, ())
     diameters_mm = {site.needle_od_mm for site in sites if site.needle_od_mm is not None}
-    sides = {site.side for site in sites if site.side}
     outer_diameter_mm = request.outer_diameter_mm
     if len(diameters_mm) == 1:
         outer_diameter_mm = diameters_mm.pop()
@@ -124,9 +123,13 @@ def _analyze_frame(frame: Frame, request: Request) -> Assessment:
         outer_diameter_mm = None
         note = "the procedure sheet lists needles of different size for this study; none was used for the scale"
         frame = replace(frame, header_spacing=replace(frame.header_spacing, conflicts=(*frame.header_spacing.conflicts, note)))
-    if len(sides) == 1:
-        frame = replace(frame, side=sides.pop())
     return assess_frame(frame, profile=request.profile, network=request.network, outer_diameter_mm=outer_diameter_mm)
+
+
+def _sides(request: Request) -> dict[str, str]:
+    """Side by study, where the sheet names only one."""
+    found = {uid: {site.side for site in sites if site.side} for uid, sites in request.procedure.items()}
+    return {uid: next(iter(sides)) for uid, sides in found.items() if len(sides) == 1}
 
 
 def _fault(error: Exception) -> str:
