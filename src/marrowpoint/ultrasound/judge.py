@@ -12,7 +12,8 @@ from marrowpoint.verdict import Code, Flag, Reason, Verdict
 
 
 def judge_scan(
-    needle: Needle, cortex: Cortex, placement: Placement, profile: Profile, *, meets_bone: bool, fading: bool
+    needle: Needle, cortex: Cortex, placement: Placement, profile: Profile, *, meets_bone: bool, fading: bool,
+    shadow_ahead: bool = False,
 ) -> Verdict:
     """Say what one ultrasound frame shows, or why it cannot be said.
 
@@ -26,6 +27,8 @@ def judge_scan(
         The echo of the shaft runs into that of bone.
     fading : bool
         The shaft grows faint toward its tip.
+    shadow_ahead : bool
+        It is dark right ahead of the tip.
 
     Returns
     -------
@@ -43,6 +46,10 @@ def judge_scan(
         text = "At the bone surface or beyond it: depth unknown, ultrasound ends at bone"
         why = Reason(code="echo_meets_bone", text="The shaft can be followed into the echo of bone; nothing is seen behind it.")
         return Verdict(code=Code.AT_OR_BEYOND_CORTEX, text=text, flags=flags, reasons=(why, *reasons))
+    if shadow_ahead:
+        why = Reason(code="shadow_ahead", text="the shaft ends at a shadow whose surface is not seen: bone may be there")
+        text = f"Cannot tell: {why.text}"
+        return Verdict(code=Code.NOT_ASSESSABLE, text=text, flags=flags, reasons=(why, *reasons))
     why = Reason(code="tip_to_cortex", text=f"Tip to bone surface {distance} (negative = above the bone).")
     if distance.upper < 0:
         text = f"Above the bone: {-distance.value:.1f} {distance.unit} between tip and surface"

@@ -29,6 +29,9 @@ DOT_MM = 3.0  # a piece at least so long is worth a warning
 MIN_VISIBLE_MM = 8.0  # a shorter echo is no shaft: a needle crossing the plane shows as a dot
 MIN_SHARE = 0.5  # of the way from the edge of the picture to the tip that must show the shaft
 ENTRY_MM = 14.0  # a shaft that begins deeper than this under the edge of the picture did not come through the skin in this plane
+MAX_ENTRY_SHARE = 0.5  # of the picture's depth: a needle that enters deeper than that came from no skin near the probe
+AHEAD_MM = (2.0, 6.0)
+DARK_SHARE = 0.3  # of the tissue beside: a shadow
 ON_LEVEL = 0.4  # of the shaft's contrast over tissue
 MIN_CONTRAST = 0.22  # grey value of the shaft over tissue; layers of muscle reach 0.2
 MAX_ANGLE_DEG = 68.0  # between shaft and beam: layers lie across the beams, and a needle along them sends no echo apart from theirs
@@ -59,12 +62,16 @@ class Shaft:
         Length of shaft that shows [mm].
     depth_of_entry_mm : float
         From the edge of the picture to the first of the shaft [mm].
+    entry_depth_share : float
+        Depth at which the line enters the picture, as a share of the picture's depth.
     contrast : float
         Grey value of the shaft over tissue.
     width_mm : float
         Width of the first echo (not of the needle) [mm].
     fading : bool
         The shaft grows faint toward its tip: it may leave the plane before its true end.
+    shadow_ahead : bool
+        Right ahead of the tip it is dark: what threw that shadow may be bone that shows no surface.
     """
 
     line: Line
@@ -76,9 +83,11 @@ class Shaft:
     visible_share: float
     visible_mm: float
     depth_of_entry_mm: float
+    entry_depth_share: float
     contrast: float
     width_mm: float
     fading: bool
+    shadow_ahead: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -194,8 +203,9 @@ def _weight(shaft: Shaft) -> float:
 
 
 def _is_needle(shaft: Shaft) -> bool:
-    long_enough = shaft.visible_mm >= MIN_VISIBLE_MM
-    return long_enough and shaft.visible_share >= MIN_SHARE and shaft.depth_of_entry_mm <= ENTRY_MM
+    long_enough = min(shaft.visible_mm, shaft.tip_mm - shaft.entry_mm) >= MIN_VISIBLE_MM
+    from_skin = shaft.depth_of_entry_mm <= ENTRY_MM and shaft.entry_depth_share <= MAX_ENTRY_SHARE
+    return long_enough and from_skin and shaft.visible_share >= MIN_SHARE
 
 
 def _candidates(scan: _Scan) -> list[Line]:
@@ -365,10 +375,31 @@ def _ended(line: Line, scan: _Scan) -> Shaft | None:
         visible_share=min(visible / max(last, 1), 1.0),
         visible_mm=visible * FINE_MM,
         depth_of_entry_mm=entry_mm,
+        entry_depth_share=_depth_share(line, scan, float(along[0])),
         contrast=level,
         width_mm=2 * FIRST_CREST_MM,
         fading=bool(np.median(recent) < 0.6 * level),
+        shadow_ahead=not meets_bone and _shadow_ahead(line, scan, tip_mm),
     )
+
+
+def _depth_share(line: Line, scan: _Scan, at_mm: float) -> float:
+    where = scan.beams.from_frame(scan.plane.to_frame(line.at(np.array([at_mm]))))
+    return float(where[0, 1]) / scan.beams.echo.shape[1]
+
+
+def _shadow_ahead(line: Line, scan: _Scan, tip_mm: float) -> bool:
+    """Whether it is dark ahead of the tip while there is tissue beside the shaft."""
+    across = np.arange(-1.0, 1.01, 0.25)
+    ahead = tip_mm + np.arange(*AHEAD_MM, 0.25)
+    where = np.rint(scan.plane.to_frame(line.at(ahead))).astype(np.int64)
+    shape = scan.clear.shape
+    if not ((where >= 0).all() and (where < shape).all() and scan.beams.sector.picture[where[:, 0], where[:, 1]].all()):
+        return False
+    dark = float(scan.plane.strip(scan.pixels, line, ahead, across).mean())
+    back = tip_mm - np.arange(1.0, 12.0, 0.25)
+    sides = [scan.plane.strip(scan.painted, line, back, side).mean() for side in (across - 4.5, across + 6.5)]
+    return dark < DARK_SHARE * float(np.mean(sides))
 
 
 def _profiles(line: Line, scan: _Scan, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

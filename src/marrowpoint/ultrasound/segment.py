@@ -25,6 +25,10 @@ from marrowpoint.ultrasound.plane import Line, Plane
 
 TAIL_MM = 5.0  # the echo of bone rings on for several millimetres; the shadow counts from there
 SHADOW_MM = 25.0  # deeper than this the picture fades by itself
+CREST_MM = 1.5  # behind a surface its own echo still rises so far
+MIN_RISE = 0.16  # grey value from the tissue to the crest of bone
+FLANK_MM = 15.0  # a flank may fall so far from one beam to the next
+ABOVE_MM = (1.2, 6.0)  # where the tissue is that an echo must stand out from
 SKIN_MM = 4.0  # probe face and skin are bright everywhere and are no bone
 RIDGE_WAVELENGTH_MM = 4.0  # a line about 1 to 2 mm thick
 NO_BONE = 0.34  # unary score below which "no bone" is the better explanation of a beam
@@ -33,6 +37,7 @@ JUMP_PER_MM = 0.05  # a flank of the crest drops by more than a millimetre a bea
 JUMP_CAP = 1.2  # one bone may stand in front of another
 MIN_RUN_MM = 3.0  # a shorter piece is speckle
 SHAFT_BAND_MM = (1.5, 4.5)  # a shaft and its copies: toward the probe, and away from it
+SURE_BONE = 0.7
 SHAFT_END_MM = 2.0  # nearer to the tip a line may well be bone
 PLATEAU_MM = 0.5  # a saturated echo: the crest lies at most so far behind its first full sample
 
@@ -80,7 +85,7 @@ def trace_surface(beams: BeamSpace, *, shortest_mm: float) -> Surface:
     score = bone_score(beams)
     path = _best_path(score, beams)
     sample, confidence = _refined(path, score, beams)
-    sample = _without_crumbs(sample, beams)
+    sample = _without_layers(_without_crumbs(sample, beams), beams)
     if sum(_length_mm(sample, piece, beams) for piece in pieces(sample, beams)) < shortest_mm:
         raise NotAssessable("no_bone", "no bright line with a shadow behind it was found")
     return Surface(sample=sample, confidence=np.where(np.isfinite(sample), confidence, 0.0))
@@ -100,10 +105,10 @@ def bone_score(beams: BeamSpace) -> FloatImage:
     """
     mm = beams.mm_per_sample
     smooth = cv2.GaussianBlur(beams.echo, (0, 0), sigmaX=max(0.35 / mm, 0.5), sigmaY=1.0)
-    shadow, tissue = _shadow(smooth, beams)
-    bright = np.clip((smooth - tissue) / (0.75 - 0.5 * tissue), 0, 1)
+    shadow = _shadow(smooth, beams)
+    bright = _brightness(smooth, beams)
     ridge = phase_symmetry(smooth, wavelength=RIDGE_WAVELENGTH_MM / mm)
-    score = shadow * (0.65 * bright + 0.35 * np.sqrt(ridge * bright))
+    score = shadow * _quiet(smooth, beams) * (0.65 * bright + 0.35 * np.sqrt(ridge * bright))
     score[~beams.known] = 0
     score[:, : int(SKIN_MM / mm)] = 0
     return score.astype(np.float32)
@@ -142,32 +147,63 @@ def phase_symmetry(image: FloatImage, *, wavelength: float) -> FloatImage:
     return symmetry
 
 
-def _shadow(smooth: FloatImage, beams: BeamSpace) -> tuple[FloatImage, FloatImage]:
-    """How dark it is behind each sample (0..1), and the grey level of tissue above it."""
+def _sums(values: np.ndarray) -> FloatImage:
+    """Sums from the probe to each sample, with a leading zero."""
+    sums: FloatImage = np.zeros((values.shape[0], values.shape[1] + 1), np.float32)
+    np.cumsum(values, axis=1, dtype=np.float32, out=sums[:, 1:])
+    return sums
+
+
+def _brightness(smooth: FloatImage, beams: BeamSpace) -> FloatImage:
+    """How far each sample stands out from the tissue just above it, as a share of what the picture's grey scale leaves (0..1)."""
     mm, depth = beams.mm_per_sample, smooth.shape[1]
-    total = np.concatenate([np.zeros((len(smooth), 1), np.float32), np.cumsum(smooth, axis=1)], axis=1)
+    top = max(float(np.percentile(smooth[beams.known], 99.5)), 0.4) if beams.known.any() else 1.0
+    total = _sums(smooth)
+    last = np.clip(np.arange(depth) - int(ABOVE_MM[0] / mm), 1, depth)
+    first = np.clip(np.arange(depth) - int(ABOVE_MM[1] / mm), 0, last - 1)
+    above = (total[:, last] - total[:, first]) / (last - first)
+    bright: FloatImage = np.clip((smooth - above) / (0.6 * np.maximum(top - above, 0.2)), 0, 1)
+    return bright
+
+
+def _quiet(smooth: FloatImage, beams: BeamSpace) -> FloatImage:
+    """Whether nothing rises again behind each sample (0..1): behind bone the echo only decays, behind layers more layers follow."""
+    calm = cv2.blur(smooth, (max(int(0.8 / beams.mm_per_sample), 1), 1))
+    highest = np.maximum.accumulate(calm[:, ::-1], axis=1)[:, ::-1]
+    rise = np.maximum.accumulate((highest - calm)[:, ::-1], axis=1)[:, ::-1]
+    after = np.minimum(np.arange(smooth.shape[1]) + int(CREST_MM / beams.mm_per_sample), smooth.shape[1] - 1)
+    quiet: FloatImage = np.clip(1.6 - 2.0 * rise[:, after] / np.maximum(calm, 0.1), 0, 1)
+    return quiet
+
+
+def _shadow(smooth: FloatImage, beams: BeamSpace) -> FloatImage:
+    """How dark it is behind each sample (0..1)."""
+    mm, depth = beams.mm_per_sample, smooth.shape[1]
+    # what lies outside the picture is dark too, but no shadow
+    total, count = _sums(np.where(beams.known, smooth, 0)), _sums(beams.known)
     index = np.arange(depth)
     first = np.minimum(index + int(TAIL_MM / mm), depth)
     last = np.minimum(first + int(SHADOW_MM / mm), depth)
-    behind = (total[:, last] - total[:, first]) / np.maximum(last - first, 1)
+    samples = count[:, last] - count[:, first]
+    behind = (total[:, last] - total[:, first]) / np.maximum(samples, 1)
     start = int(SKIN_MM / mm)
     above_from = np.clip(index - int(SHADOW_MM / mm), min(start, depth - 1), depth)
     above_to = np.maximum(index - int(1.0 / mm), above_from + 1)
     # a needle or a fascia above would make any tissue look dark by comparison
     ceiling = float(np.percentile(smooth[beams.known], 75)) if beams.known.any() else 1.0
-    plain = np.cumsum(np.minimum(smooth, ceiling), axis=1)
-    plain = np.concatenate([np.zeros((len(smooth), 1), np.float32), plain], axis=1)
+    plain = _sums(np.minimum(smooth, ceiling))
     above = (plain[:, np.minimum(above_to, depth)] - plain[:, above_from]) / np.maximum(above_to - above_from, 1)
     # one beam's tissue is patchy: the level is shared with its neighbours
     above = cv2.blur(np.ascontiguousarray(above), (1, 41), borderType=cv2.BORDER_REPLICATE)
     # how bright tissue would be behind: the picture fades with depth, which a shadow must not be mistaken for
     tissue = np.percentile(smooth, 75, axis=0)
-    total = np.concatenate([[0.0], np.cumsum(np.minimum(tissue, ceiling))])
-    expected = np.clip((total[last] - total[first]) / np.maximum(last - first, 1), 0.5 * above, above)
+    level = _sums(np.minimum(tissue, ceiling)[None])[0]
+    expected = np.clip((level[last] - level[first]) / np.maximum(last - first, 1), 0.5 * above, above)
     dark = np.clip(1.5 - 2.2 * behind / np.maximum(expected, 0.02), 0, 1)
     # near the end of the beam there is little or no shadow left to judge by
-    evidence = np.clip((last - first) / (3.0 / mm), 0, 1)
-    return (dark * evidence + 0.5 * (1 - evidence)).astype(np.float32), above.astype(np.float32)
+    evidence = np.clip(samples / (3.0 / mm), 0, 1)
+    shadow: FloatImage = (dark * evidence + 0.5 * (1 - evidence)).astype(np.float32)
+    return shadow
 
 
 def _best_path(score: FloatImage, beams: BeamSpace) -> np.ndarray:
@@ -245,13 +281,35 @@ def _without_crumbs(sample: np.ndarray, beams: BeamSpace) -> np.ndarray:
     return out
 
 
+def _without_layers(sample: np.ndarray, beams: BeamSpace) -> np.ndarray:
+    """Drop pieces that grow out of the tissue above without a step: layers of fat over a dark muscle, not bone."""
+    step = max(int(CREST_MM / beams.mm_per_sample), 1)
+    smooth = cv2.GaussianBlur(beams.echo, (0, 0), sigmaX=max(0.35 / beams.mm_per_sample, 0.5), sigmaY=1.0)
+    out = np.full_like(sample, np.nan)
+    found = pieces(sample, beams)
+    weak = []
+    for piece in found:
+        at = np.rint(sample[piece]).astype(np.int64)
+        rise = np.median(smooth[piece, at] - smooth[piece, np.maximum(at - step, 0)])
+        if rise >= MIN_RISE:
+            out[piece] = sample[piece]
+        else:
+            weak.append(piece)
+    for piece in weak:
+        # the far flank of a crest is faint too, but it goes on downward where a bone already stands
+        for end, neighbour in ((piece[0], piece[0] - 1), (piece[-1], piece[-1] + 1)):
+            if 0 <= neighbour < len(out) and 0 < (sample[end] - out[neighbour]) * beams.mm_per_sample < FLANK_MM:
+                out[piece] = sample[piece]
+    return out
+
+
 def _length_mm(sample: np.ndarray, piece: np.ndarray, beams: BeamSpace) -> float:
     """Straight length of a piece."""
     across = beams.beam_pitch(float(np.mean(sample[piece]))) * (len(piece) - 1)
     return float(np.hypot(across, np.ptp(sample[piece]))) * beams.mm_per_sample
 
 
-def pieces(sample: np.ndarray, beams: BeamSpace, *, jump_mm: float = 6.0) -> list[np.ndarray]:
+def pieces(sample: np.ndarray, beams: BeamSpace, *, jump_mm: float = 3.0) -> list[np.ndarray]:
     """Runs of neighbouring beams without a gap or a jump.
 
     Parameters
@@ -296,6 +354,8 @@ def without_shaft(surface: Surface, line: Line, tip_mm: float, beams: BeamSpace,
     points = plane.to_mm(beams.to_frame(np.column_stack([index, surface.sample[index]]))) - line.origin
     along, across = points @ np.asarray(line.direction), points @ np.asarray(line.normal)
     on_shaft = (across > -SHAFT_BAND_MM[0]) & (across < SHAFT_BAND_MM[1]) & (along < tip_mm - SHAFT_END_MM)
+    # a shaft grazing the crest has true bone beside it: that one throws a full shadow
+    on_shaft &= surface.confidence[index] < SURE_BONE
     if not on_shaft.any():
         return surface
     sample = surface.sample.copy()
