@@ -104,8 +104,8 @@ def test_version_and_help() -> None:
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_says_so_and_leaves_nothing_that_looks_whole(tmp_path, stop) -> None:
-    pixels = np.random.default_rng(3).integers(0, 4000, (60, 400, 400)).astype(np.uint16)
-    make_dicom(tmp_path / "long.dcm", pixels, frames=60)
+    pixels = np.random.default_rng(3).integers(0, 4000, (500, 96, 96)).astype(np.uint16)
+    make_dicom(tmp_path / "long.dcm", pixels, frames=500)
     out = tmp_path / "out"
     command = [sys.executable, "-m", "marrowpoint", "analyze", str(tmp_path / "long.dcm"), "--out", str(out)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
