@@ -58,7 +58,7 @@ def assess_scan(start: Assessment, *, profile: Profile) -> Assessment:
     beams = to_beams(frame.pixels, sector, mm_per_column=plane.column_mm)
     found = _search(frame, sector, beams, plane, profile)
     needle = start.needle or (None if found.shaft is None else to_needle(found.shaft, plane))
-    cortex = start.cortex or (None if found.surface is None else to_cortex(found.surface, beams, frame.pixels.shape, profile.ultrasound))
+    cortex = start.cortex or (None if found.surface is None else to_cortex(found.surface, beams, profile.ultrasound))
     done = replace(start, calibration=calibration, needle=needle, cortex=cortex)
     if needle is None or cortex is None:
         return replace(done, verdict=_refused(found.refusals))

@@ -29,6 +29,8 @@ class BeamSpace:
         Distance between samples of a beam, in columns of the frame.
     mm_per_sample : float
         The same in millimetres; where the frame has no scale, a guess that only serves to choose filter widths.
+    pixels : tuple of ndarray
+        Rows and columns of the picture's pixels, and the beam and sample of each.
     """
 
     echo: FloatImage
@@ -36,6 +38,7 @@ class BeamSpace:
     sector: Sector
     step: float
     mm_per_sample: float
+    pixels: tuple[np.ndarray, np.ndarray, np.ndarray, FloatImage]
 
     def to_frame(self, points: Points) -> Points:
         """Frame positions (row, column) of (beam, sample) positions.
@@ -68,33 +71,24 @@ class BeamSpace:
         beam = (across - s.across_from) / (s.across_to - s.across_from) * (len(self.echo) - 1)
         return np.column_stack([beam, (depth - s.depth_from) / self.step])
 
-    def height_above(self, surface: FloatImage | np.ndarray, shape: tuple[int, ...]) -> FloatImage:
-        """How far each pixel of the frame lies above a surface, along its beam.
+    def above(self, surface: np.ndarray, *, by: float) -> Mask:
+        """Pixels of the picture that lie above a surface, along their beam.
 
         Parameters
         ----------
         surface : ndarray of shape (B,)
             Depth of the surface on each beam [samples]; infinite where there is none.
-        shape : tuple of int
-            (M, N) of the frame.
+        by : float
+            Distance above the surface [samples].
 
         Returns
         -------
-        ndarray of shape (M, N), float32
-            In samples; negative below the surface.
+        ndarray of shape (M, N), bool
         """
-        s = self.sector
-        rows = ((np.arange(shape[0]) - s.apex[0]) * s.row_aspect * (-1.0 if s.upward else 1.0)).astype(np.float32)
-        columns = (np.arange(shape[1]) - s.apex[1]).astype(np.float32)
-        dy, dx = (np.ascontiguousarray(a) for a in np.broadcast_arrays(rows[:, None], columns[None]))
-        if s.kind is ProbeKind.LINEAR:
-            depth, across = dy, dx
-        else:
-            depth, across = cv2.magnitude(dx, dy), np.arctan2(dx, dy)
-        scale = np.float32((len(self.echo) - 1) / (s.across_to - s.across_from))
-        beam = np.clip(np.rint((across - np.float32(s.across_from)) * scale), 0, len(self.echo) - 1).astype(np.intp)
-        height: FloatImage = np.asarray(surface, np.float32)[beam] - (depth - np.float32(s.depth_from)) / np.float32(self.step)
-        return height
+        rows, columns, beam, sample = self.pixels
+        above = np.zeros(self.sector.picture.shape, dtype=bool)
+        above[rows, columns] = sample < np.asarray(surface, np.float32)[beam] - np.float32(by)
+        return above
 
     def beam_pitch(self, sample: float) -> float:
         """Distance between neighbouring beams at a depth, in samples."""
@@ -126,7 +120,22 @@ def to_beams(pixels: FloatImage, sector: Sector, *, mm_per_column: float) -> Bea
     y = where[:, 0].reshape(BEAMS, samples)
     echo = cv2.remap(fill_marks(pixels, sector), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     known = cv2.remap(sector.picture.astype(np.uint8), x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT) > 0
-    return BeamSpace(echo=echo, known=known, sector=sector, step=step, mm_per_sample=step * mm_per_column)
+    return BeamSpace(
+        echo=echo, known=known, sector=sector, step=step, mm_per_sample=step * mm_per_column, pixels=_inverse(sector, step)
+    )
+
+
+def _inverse(sector: Sector, step: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, FloatImage]:
+    """Rows, columns, beams and samples of the pixels of the picture."""
+    rows, columns = np.nonzero(sector.picture)
+    sign = -1.0 if sector.upward else 1.0
+    dy = (rows.astype(np.float32) - np.float32(sector.apex[0])) * np.float32(sector.row_aspect * sign)
+    dx = columns.astype(np.float32) - np.float32(sector.apex[1])
+    depth, across = (dy, dx) if sector.kind is ProbeKind.LINEAR else (np.sqrt(dx * dx + dy * dy), np.arctan2(dx, dy))
+    per_beam = np.float32((BEAMS - 1) / (sector.across_to - sector.across_from))
+    beam = np.clip(np.rint((across - np.float32(sector.across_from)) * per_beam), 0, BEAMS - 1).astype(np.intp)
+    sample: FloatImage = (depth - np.float32(sector.depth_from)) / np.float32(step)
+    return rows, columns, beam, sample
 
 
 def _positions(sector: Sector, beam: np.ndarray, sample: np.ndarray, beams: int, step: float) -> Points:

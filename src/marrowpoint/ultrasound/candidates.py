@@ -9,7 +9,7 @@ from marrowpoint.frame import FloatImage, Mask
 from marrowpoint.ultrasound.plane import Line
 
 PITCH_MM = 0.6  # a shaft's echo is 1.5 to 4 mm wide
-STEP_DEG = 4.0  # a piece of LENGTH_MM stays in a band of WIDTH_MM within 5 degrees
+STEP_DEG = 4.5  # a piece of LENGTH_MM stays in a band of WIDTH_MM within 5 degrees
 STEEPEST_DEG = 78.0  # from the vertical; flatter needles lie along the layers and are no marrow needles
 LENGTH_MM = 12.0  # shortest piece searched for
 WIDTH_MM = 1.2
@@ -34,19 +34,16 @@ def find_candidates(grid: FloatImage, known: Mask) -> list[Line]:
     """
     height, width = grid.shape
     size = int(np.ceil(np.hypot(height, width)))
+    both = np.dstack([grid, known.astype(np.float32)])
     found: list[tuple[float, Line]] = []
     for angle in np.arange(-STEEPEST_DEG, STEEPEST_DEG + 0.1, STEP_DEG):
         turn = np.radians(angle)
         direction = np.array([np.cos(turn), np.sin(turn)])  # (down, right)
         across = np.array([-direction[1], direction[0]])
-        centre = np.array([height / 2, width / 2])
         # column of the turned picture = along, row = across
-        start = centre - direction * size / 2 - across * size / 2
+        start = np.array([height / 2, width / 2]) - direction * size / 2 - across * size / 2
         matrix = np.array([[direction[1], across[1], start[1]], [direction[0], across[0], start[0]]])
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        turned = cv2.warpAffine(grid, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        inside = cv2.warpAffine(known.astype(np.uint8), matrix, (size, size), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
-        contrast = _contrast(turned, inside)
+        contrast = _contrast(cv2.warpAffine(both, matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP))
         for _ in range(2):
             row, column = np.unravel_index(int(np.argmax(contrast)), contrast.shape)
             value = float(contrast[row, column])
@@ -60,14 +57,15 @@ def find_candidates(grid: FloatImage, known: Mask) -> list[Line]:
     return _distinct([line for _, line in found])
 
 
-def _contrast(turned: FloatImage, inside: np.ndarray) -> FloatImage:
+def _contrast(turned: FloatImage) -> FloatImage:
+    """Mean grey value of a band over that of both its flanks; 0 where any of them is not in the picture."""
     kernel = (int(LENGTH_MM / PITCH_MM) | 1, int(WIDTH_MM / PITCH_MM) | 1)
-    band = cv2.blur(turned, kernel)
-    share = cv2.blur(inside.astype(np.float32), kernel)
+    band, share = cv2.split(cv2.blur(turned, kernel))
     flank = round(FLANK_MM / PITCH_MM)
-    before, behind = np.roll(band, flank, axis=0), np.roll(band, -flank, axis=0)
-    contrast: FloatImage = band - np.maximum(before, behind)
-    contrast[(share < 0.75) | (np.roll(share, flank, axis=0) < 0.5) | (np.roll(share, -flank, axis=0) < 0.5)] = 0
+    contrast: FloatImage = np.zeros_like(band)
+    middle = contrast[flank:-flank]
+    np.subtract(band[flank:-flank], np.maximum(band[: -2 * flank], band[2 * flank :]), out=middle)
+    middle *= (share[flank:-flank] >= 0.75) & (share[: -2 * flank] >= 0.5) & (share[2 * flank :] >= 0.5)
     return contrast
 
 

@@ -220,7 +220,7 @@ def _fan(hull: np.ndarray, body: Mask, active: Mask, row_aspect: float) -> Secto
     clearance = (hull[:, 1].min() - apex[1]) if not upward else (apex[1] - hull[:, 1].max())
     if not -0.05 * height < clearance < 3.0 * height:
         return None
-    rows, columns = np.nonzero(body)
+    rows, columns = (2 * index for index in np.nonzero(body[::2, ::2]))
     dx, dy = columns - apex[0], (rows * row_aspect - apex[1]) * sign
     radius, angle = np.hypot(dx, dy), np.arctan2(dx, dy)
     edges = sorted(float(np.arctan2(p[0] - apex[0], (p[1] - apex[1]) * sign)) for p in (_outer(a, b, apex), _outer(c, d, apex)))
@@ -263,7 +263,9 @@ def _reach(
     frame_hull = (hull / (1.0, row_aspect)).round().astype(np.int32)
     near_hull = cv2.fillConvexPoly(np.zeros(active.shape, np.uint8), frame_hull, 1)
     near_hull = cv2.dilate(near_hull, np.ones((2 * BLOCK_PX + 1, 2 * BLOCK_PX + 1), np.uint8))
-    rows, columns = np.nonzero(active & (near_hull > 0))
+    # every second column is enough for medians; every row, because its place is what is asked
+    rows, columns = np.nonzero((active & (near_hull > 0))[:, ::2])
+    columns = 2 * columns
     dx, dy = columns - apex[0], (rows * row_aspect - apex[1]) * sign
     radius, angle = np.hypot(dx, dy), np.arctan2(dx, dy)
     inside = (angle > edges[0]) & (angle < edges[1]) & (dy > 0)
@@ -289,17 +291,16 @@ def _rectangle(body: Mask, row_aspect: float) -> Sector:
 
 
 def _inside(sector: Sector, shape: tuple[int, int]) -> Mask:
-    rows, columns = np.ogrid[: shape[0], : shape[1]]
-    dy = (rows - sector.apex[0]) * sector.row_aspect * (-1.0 if sector.upward else 1.0)
-    dx = columns - sector.apex[1]
+    rows = (np.arange(shape[0]) - sector.apex[0]) * sector.row_aspect * (-1.0 if sector.upward else 1.0)
+    columns = np.arange(shape[1]) - sector.apex[1]
+    dy, dx = rows.astype(np.float32)[:, None], columns.astype(np.float32)[None]
     if sector.kind is ProbeKind.LINEAR:
-        depth, across = dy + 0.0 * dx, dx + 0.0 * dy
-    else:
-        depth, across = np.hypot(dx, dy), np.arctan2(dx, dy)
-    inside: Mask = (
-        (depth >= sector.depth_from) & (depth <= sector.depth_to)
-        & (across >= sector.across_from) & (across <= sector.across_to)
-    )
+        inside: Mask = (dy >= 0) & (dy <= sector.depth_to) & (dx >= 0) & (dx <= sector.across_to)
+        return inside
+    squared = dx * dx + dy * dy
+    low, high = np.float32(np.tan(sector.across_from)), np.float32(np.tan(sector.across_to))
+    inside = (squared >= sector.depth_from**2) & (squared <= sector.depth_to**2)
+    inside &= (dx >= dy * low) & (dx <= dy * high) & (dy > 0)
     return inside
 
 

@@ -21,8 +21,11 @@ from marrowpoint.ultrasound.field import Sector
 from marrowpoint.ultrasound.plane import Line, Plane
 from marrowpoint.ultrasound.segment import Surface
 
-FINE_MM = 0.1  # sampling of the straightened strip
+FINE_MM = 0.1  # sampling across the straightened strip, and along it for the tip
+COARSE_MM = 0.3  # sampling along the strip for the line
+CHUNK_MM = 3.0  # piece of shaft whose side is one point of the line
 ACROSS_MM = 6.0  # half width of the strip
+SURE = 0.9  # no other candidate needs to be looked at
 BONE_ECHO_MM = 1.2  # the echo of bone begins so far above its surface
 GAP_MM = 9.0  # a shaft fades out over so much where it lies askew to the beams
 DOT_MM = 3.0  # a piece at least so long is worth a warning
@@ -136,6 +139,8 @@ def locate_shaft(frame: Frame, sector: Sector, beams: BeamSpace, surface: Surfac
             continue
         if best is None or _weight(shaft) > _weight(best):
             best = shaft
+        if _confidence(best) > SURE:
+            break
     if best is None:
         if broken:
             raise NotAssessable("out_of_plane", "a bright piece that may be a needle does not reach the edge of the picture")
@@ -233,9 +238,7 @@ def _clear_of_bone(sector: Sector, beams: BeamSpace, surface: Surface | None) ->
     """The picture without bone, its echo and everything behind it."""
     if surface is None:
         return sector.picture
-    height = beams.height_above(np.where(surface.seen, surface.sample, np.inf), sector.picture.shape)
-    clear: Mask = sector.picture & (height > BONE_ECHO_MM / beams.mm_per_sample)
-    return clear
+    return beams.above(surface.depth, by=BONE_ECHO_MM / beams.mm_per_sample)
 
 
 def _painted(pixels: FloatImage, clear: Mask) -> FloatImage:
@@ -250,7 +253,7 @@ def _measured(
 ) -> Shaft | None:
     across = np.arange(-ACROSS_MM, ACROSS_MM + FINE_MM / 2, FINE_MM)
     for reach in (4.0, 2.5, 2.0):
-        along, inside = _extent(line, scan.clear, scan.plane)
+        along, inside = _extent(line, scan, COARSE_MM)
         if along is None:
             return None
         strip = scan.plane.strip(scan.painted, line, along, across)
@@ -272,16 +275,17 @@ def _angle_to_beam(shaft: Shaft, scan: _Scan) -> float:
     return float(np.degrees(np.arccos(min(cosine, 1.0))))
 
 
-def _extent(line: Line, clear: Mask, plane: Plane) -> tuple[np.ndarray | None, Mask]:
+def _extent(line: Line, scan: _Scan, step_mm: float) -> tuple[np.ndarray | None, Mask]:
     """Positions along the line that lie in the picture, and which of them show tissue."""
-    span = float(np.hypot(clear.shape[0] * plane.row_mm, clear.shape[1] * plane.column_mm))
-    along = np.arange(-span, span, FINE_MM)
+    shape, plane = scan.clear.shape, scan.plane
+    span = float(np.hypot(shape[0] * plane.row_mm, shape[1] * plane.column_mm))
+    along = np.arange(-span, span, step_mm)
     where = np.rint(plane.to_frame(line.at(along))).astype(np.int64)
-    on_frame = (where >= 0).all(axis=1) & (where[:, 0] < clear.shape[0]) & (where[:, 1] < clear.shape[1])
+    on_frame = (where >= 0).all(axis=1) & (where < shape).all(axis=1)
     inside = np.zeros(len(along), dtype=bool)
-    inside[on_frame] = clear[where[on_frame, 0], where[on_frame, 1]]
+    inside[on_frame] = scan.clear[where[on_frame, 0], where[on_frame, 1]]
     hits = np.flatnonzero(inside)
-    if len(hits) * FINE_MM < MIN_VISIBLE_MM:
+    if len(hits) * step_mm < MIN_VISIBLE_MM:
         return None, inside
     keep = slice(int(hits[0]), int(hits[-1]) + 1)
     return along[keep], inside[keep]
@@ -289,49 +293,51 @@ def _extent(line: Line, clear: Mask, plane: Plane) -> tuple[np.ndarray | None, M
 
 def _refit(strip: FloatImage, inside: Mask, along: np.ndarray, across: np.ndarray, reach: float) -> tuple[float, float] | None:
     """Shift and slope that bring the line onto the crest of the shaft's first echo."""
-    chunk = int(3.0 / FINE_MM)
-    near = np.abs(across) <= reach
-    places: list[tuple[float, float, float]] = []
-    for start in range(0, len(along) - chunk + 1, chunk):
-        if inside[start : start + chunk].mean() < 0.7:
-            continue
-        profile = cv2.GaussianBlur(strip[start : start + chunk].mean(axis=0)[None], (0, 0), 0.25 / FINE_MM)[0]
-        edge = _leading_edge(profile, across, near)
-        if edge is not None:
-            places.append((float(along[start : start + chunk].mean()), edge[0], edge[1]))
-    if len(places) < 3:
+    chunk = int(CHUNK_MM / COARSE_MM)
+    count = len(along) // chunk
+    if count < 3:
         return None
-    at, edge_at, weight = np.array(places).T
+    profiles = strip[: count * chunk].reshape(count, chunk, -1).mean(axis=1)
+    profiles = cv2.GaussianBlur(profiles, (0, 0), sigmaX=0.25 / FINE_MM, sigmaY=0.01)
+    share = inside[: count * chunk].reshape(count, chunk).mean(axis=1)
+    at = along[: count * chunk].reshape(count, chunk).mean(axis=1)
+    near = np.flatnonzero(np.abs(across) <= reach)
+    edges = [
+        (float(at[k]), *edge)
+        for k in np.flatnonzero(share >= 0.7)
+        if (edge := _leading_edge(profiles[k], across, near)) is not None
+    ]
+    if len(edges) < 3:
+        return None
+    where, place, weight = np.array(edges).T
     weight = np.where(weight > 0.4 * weight.max(), weight, 0.0)
     for _ in range(4):
         if np.count_nonzero(weight) < 3:
             return None
-        slope, offset = np.polyfit(at, edge_at, 1, w=weight + 1e-9)
-        rest = np.abs(edge_at - slope * at - offset)
+        slope, offset = np.polyfit(where, place, 1, w=weight + 1e-9)
+        rest = np.abs(place - slope * where - offset)
         scale = max(1.5 * float(np.median(rest[weight > 0])), 0.25)
         weight = np.where(rest < 2.5 * scale, weight, 0.0)
     # positions count from the line's own zero, so a turn about it keeps the fitted line
     return float(offset) + FIRST_CREST_MM, float(slope)
 
 
-def _leading_edge(profile: np.ndarray, across: np.ndarray, near: Mask) -> tuple[float, float] | None:
+def _leading_edge(profile: np.ndarray, across: np.ndarray, near: np.ndarray) -> tuple[float, float] | None:
     """Half height of the band's side nearest to the probe, and its contrast."""
-    indices = np.flatnonzero(near)
-    peak = int(indices[np.argmax(profile[indices])])
-    before = profile[max(peak - int(4.0 / FINE_MM), 0) : max(peak - int(0.8 / FINE_MM), 1)]
-    if len(before) == 0:
-        return None
-    base = float(np.percentile(before, 30))
+    peak = int(near[np.argmax(profile[near])])
+    before = np.sort(profile[max(peak - int(4.0 / FINE_MM), 0) : max(peak - int(0.8 / FINE_MM), 1)])
+    base = float(before[int(0.3 * (len(before) - 1))])
     contrast = float(profile[peak]) - base
     if contrast < 0.05:
         return None
-    half = base + contrast / 2
     # the first crest, not the brightest copy: go up while the profile stays above half height
-    i = peak
-    while i > 0 and profile[i] > half:
-        i -= 1
-    fraction = (half - profile[i]) / max(profile[i + 1] - profile[i], 1e-6) if i + 1 < len(profile) else 0.0
-    return float(across[i] + np.clip(fraction, 0, 1) * FINE_MM), contrast
+    half = base + contrast / 2
+    low = np.flatnonzero(profile[:peak] <= half)
+    if len(low) == 0:
+        return float(across[0]), contrast
+    i = int(low[-1])
+    fraction = (half - profile[i]) / max(profile[i + 1] - profile[i], 1e-6)
+    return float(across[i] + min(max(fraction, 0.0), 1.0) * FINE_MM), contrast
 
 
 def _bone_position(line: Line, along: np.ndarray, scan: _Scan) -> float | None:
@@ -351,7 +357,7 @@ def _bone_position(line: Line, along: np.ndarray, scan: _Scan) -> float | None:
 
 def _ended(line: Line, scan: _Scan) -> Shaft | None:
     """Where the shaft begins and ends along the refined line."""
-    along, inside = _extent(line, scan.clear, scan.plane)
+    along, inside = _extent(line, scan, FINE_MM)
     if along is None:
         return None
     bone_mm = _bone_position(line, along, scan)

@@ -7,8 +7,8 @@ import numpy as np
 
 from marrowpoint.frame import FloatImage, Frame, Mask
 
-MARK_LEVEL = 0.55  # burned-in letters are near white, or grey on some screens
-STEP = 0.16  # a letter's edge is one pixel wide; speckle is wider
+LETTER_LEVEL = 0.4  # burned-in letters are near white, or grey on some screens
+SHARPNESS = 0.75  # of a letter's own level: its edge is one pixel wide, that of speckle wider
 LETTER_PX = (5, 40)  # height of letters on screens from 400 to 1200 rows
 LINE_OF_TEXT = 3  # letters that make a text
 BAR_PX = (8, 40)  # smallest width and height of a grey-scale bar
@@ -45,17 +45,19 @@ def _letters(pixels: FloatImage) -> Mask:
     candidates = candidates[candidates > 0]
     if len(candidates) == 0 or len(candidates) > 4000:
         return found
-    flat = labels.ravel()
-    inner = np.bincount(flat, weights=pixels.ravel(), minlength=count)[candidates] / area[candidates]
-    rim = np.bincount(flat, weights=edge.ravel(), minlength=count)[candidates] / area[candidates]
+    lit = np.flatnonzero(bright)
+    flat = labels.ravel()[lit]
+    inner = np.bincount(flat, weights=pixels.ravel()[lit], minlength=count)[candidates] / area[candidates]
+    rim = np.bincount(flat, weights=edge.ravel()[lit], minlength=count)[candidates] / area[candidates]
     # a letter's stroke is so thin that most of its pixels touch a steep edge
-    sharp = candidates[(rim > 0.75 * inner) & (inner > 0.4)]
+    sharp = candidates[(rim > SHARPNESS * inner) & (inner > LETTER_LEVEL)]
     for i in sharp:
         same_line = np.abs(centres[sharp, 1] - centres[i, 1]) < 0.5 * height[i]
         near = np.abs(centres[sharp, 0] - centres[i, 0]) < 5.0 * max(height[i], 8)
         alike = (height[sharp] > 0.6 * height[i]) & (height[sharp] < 1.7 * height[i])
         if np.count_nonzero(same_line & near & alike) >= LINE_OF_TEXT:
-            found[labels == i] = True
+            x, y, w, h = (int(v) for v in stats[i, :4])
+            found[y : y + h, x : x + w] |= labels[y : y + h, x : x + w] == i
     return found
 
 

@@ -63,6 +63,11 @@ class Surface:
         seen: Mask = np.isfinite(self.sample)
         return seen
 
+    @property
+    def depth(self) -> np.ndarray:
+        """`sample`, infinitely deep where no bone is seen."""
+        return np.where(self.seen, self.sample, np.inf)
+
 
 def trace_surface(beams: BeamSpace, *, shortest_mm: float) -> Surface:
     """Find the bone surface along each beam.
@@ -208,8 +213,10 @@ def _shadow(smooth: FloatImage, beams: BeamSpace) -> FloatImage:
 
 def _best_path(score: FloatImage, beams: BeamSpace) -> np.ndarray:
     """Viterbi over beams with a state for no bone; -1 where that is the best."""
+    # every second sample is enough: the crest is sought again at full resolution
+    score = np.maximum(score[:, : score.shape[1] // 2 * 2 : 2], score[:, 1::2])
     count, depth = score.shape
-    slope = JUMP_PER_MM * beams.mm_per_sample
+    slope = JUMP_PER_MM * beams.mm_per_sample * 2
     ramp = (slope * np.arange(depth)).astype(np.float32)
     gain = score - np.float32(NO_BONE)
     value = np.empty((count, depth + 1), np.float32)
@@ -221,7 +228,8 @@ def _best_path(score: FloatImage, beams: BeamSpace) -> np.ndarray:
         stay = np.maximum(np.maximum(down, up), previous.max() - JUMP_CAP)
         value[b, :depth] = np.maximum(stay, value[b - 1, depth] - SWITCH) + gain[b]
         value[b, depth] = max(value[b - 1, depth], float(previous.max()) - SWITCH)
-    return _traced_back(value, ramp)
+    path = _traced_back(value, ramp)
+    return np.where(path >= 0, 2 * path, -1)
 
 
 def _traced_back(value: np.ndarray, ramp: np.ndarray) -> np.ndarray:
@@ -364,15 +372,13 @@ def without_shaft(surface: Surface, line: Line, tip_mm: float, beams: BeamSpace,
     return Surface(sample=sample, confidence=np.where(np.isfinite(sample), surface.confidence, 0.0))
 
 
-def to_cortex(surface: Surface, beams: BeamSpace, shape: tuple[int, ...], limits: UltrasoundLimits) -> Cortex:
+def to_cortex(surface: Surface, beams: BeamSpace, limits: UltrasoundLimits) -> Cortex:
     """The surface as lines of the frame, with everything at or behind it.
 
     Parameters
     ----------
     surface : Surface
     beams : BeamSpace
-    shape : tuple of int
-        (M, N) of the frame.
     limits : UltrasoundLimits
 
     Returns
@@ -384,9 +390,9 @@ def to_cortex(surface: Surface, beams: BeamSpace, shape: tuple[int, ...], limits
     for piece in pieces(surface.sample, beams):
         if len(piece) > 1:
             lines.append(beams.to_frame(np.column_stack([piece, surface.sample[piece]])))
-    height = beams.height_above(np.where(surface.seen, surface.sample, np.inf), shape)
+    bone = beams.sector.picture & ~beams.above(surface.depth, by=0.0)
     return Cortex(
-        bone=beams.sector.picture & (height <= 0),
+        bone=bone,
         lines=tuple(lines),
         edge_sd_px=limits.surface_sd_mm / beams.mm_per_sample * beams.step,
         confidence=float(np.median(surface.confidence[surface.seen])),
