@@ -76,7 +76,8 @@ def threshold_tip(picture: np.ndarray, field: np.ndarray, tip: np.ndarray, axis:
     y = tip[1] + along[None] * axis[1] + across[:, None] * normal[1]
     profile = map_coordinates(smooth(picture).astype(float), [y, x], order=1, mode="nearest").mean(axis=0)
     seen = map_coordinates(field.astype(float), [y[2], x[2]], order=0, mode="constant") > 0.5
-    back, front = seen & (along > 2 * width_px), seen & (along < -2 * width_px)
+    back = seen & (along > 2 * width_px) & (along < 5 * width_px)
+    front = seen & (along < -1.5 * width_px) & (along > -3 * width_px)
     if not back.any() or not front.any():
         return None
     shaft, outside = np.median(profile[back]), np.median(profile[front])

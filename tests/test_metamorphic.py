@@ -31,8 +31,7 @@ DISTANCE_TOLERANCE_MM = 0.5
 AXIS_TOLERANCE_DEG = 0.5
 # Eight bits cost a little more noise.
 COARSE_FACTOR = 1.5
-SIZE, PAD = 384, (24, 40)
-TOWARD_HUB = (-0.35, 0.75, 0.55)
+SIZE, PAD = 416, (24, 40)
 
 Move = Callable[[np.ndarray], np.ndarray]
 MovePoint = Callable[[np.ndarray], np.ndarray]
@@ -68,14 +67,17 @@ CHANGES = [
 @cache
 def picture(place: str) -> PhantomFrame:
     bone = HipBone()
-    depth = {"inside": -2.0, "outside": -31.0}[place]
-    entry = bone.surface_point(-92, 76, 9.0)
-    tip = entry - depth * np.array(TOWARD_HUB) / np.linalg.norm(TOWARD_HUB) if place == "outside" else entry
-    needle = PhantomNeedle(tip=(tip[0], tip[1], tip[2]), toward_hub=TOWARD_HUB, outer_diameter_mm=4.19)
-    centre = 0.6 * tip + 0.4 * bone.surface_point(-50, 70)
+    # well away from every threshold: a verdict that hangs on the last tenth of a millimetre proves nothing here
+    if place == "inside":
+        toward_hub, tip = (0.55, -0.2, 0.8), bone.surface_point(18, 106, 8.0)
+    else:
+        toward_hub = (-0.35, 0.75, 0.55)
+        tip = bone.surface_point(-92, 76, 9.0) + 27 * np.array(toward_hub) / np.linalg.norm(toward_hub)
+    needle = PhantomNeedle(tip=(tip[0], tip[1], tip[2]), toward_hub=toward_hub, outer_diameter_mm=4.19)
+    centre = 0.6 * tip + 0.4 * (bone.surface_point(0, 70) if place == "inside" else bone.surface_point(-50, 70))
     return render_scene(
         Scene(
-            beam=ConeBeam(shape=(SIZE, SIZE), pitch_mm=0.52, primary_deg=42),
+            beam=ConeBeam(shape=(SIZE, SIZE), pitch_mm=0.44, primary_deg=30 if place == "inside" else 42),
             bone=bone,
             needle=needle,
             exposition=Exposition(counts=300),
