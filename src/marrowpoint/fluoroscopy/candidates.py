@@ -16,6 +16,7 @@ from marrowpoint.frame import FloatImage, Mask
 WORK_SIDE_PX = 256  # longest side of the reduced picture; a 22G needle is still about one pixel wide here
 ANGLE_STEP_DEG = 5.0  # half a step moves the end of a piece by under two pixels
 PIECE_PX = 26  # length over which an edge must hold, in reduced pixels
+STUB_PX = 11  # the same for short bars: foreshortened, or nearly hidden by a handle
 WIDTHS_PX = (2, 3, 4, 5, 7, 9, 12)  # reduced pixels: 7 to 43 px at 1024
 PEAKS_PER_ANGLE = 3
 LEAST_PAIR = 0.2  # mean agreement below which a pair of edges is noise
@@ -48,7 +49,7 @@ class Bar:
 
 
 def find_bars(
-    image: FloatImage, field: Mask, *, signs: tuple[bool, ...] = (True, False), step_deg: float = ANGLE_STEP_DEG, most: int = 12
+    image: FloatImage, field: Mask, *, signs: tuple[bool, ...] = (True, False), step_deg: float = ANGLE_STEP_DEG, most: int = 12, piece: int = PIECE_PX
 ) -> tuple[Bar, ...]:
     """Find pieces of straight bars, best first for each sign.
 
@@ -62,6 +63,8 @@ def find_bars(
         Which bars are looked for: True = bright, False = dark.
     step_deg : float
         Step of direction.
+    piece : int
+        Length over which both edges must hold, in reduced pixels.
     most : int
         Most bars kept of each sign.
 
@@ -78,10 +81,10 @@ def find_bars(
     found: list[tuple[float, float, float, float, float, bool]] = []
     for angle in np.arange(0.0, 180.0, step_deg):
         turn = _turn(shape, side, float(angle))
-        edges = _edge_map(gradient, turn, side, float(angle))
+        edges = _edge_map(gradient, turn, float(angle), piece)
         back = cv2.invertAffineTransform(turn)
         for bright in signs:
-            for score, y, x, width in _peaks(edges, bright):
+            for score, y, x, width in _peaks(edges, bright, piece):
                 c, r = back @ (x, y, 1.0)
                 found.append((score, float(r), float(c), float(angle), width, bright))
     factor = (image.shape[0] / shape[0], image.shape[1] / shape[1])
@@ -119,15 +122,16 @@ def _turn(shape: tuple[int, int], side: int, angle_deg: float) -> np.ndarray:
     return turn
 
 
-def _edge_map(gradient: FloatImage, turn: np.ndarray, side: int, angle_deg: float) -> FloatImage:
+def _edge_map(gradient: FloatImage, turn: np.ndarray, angle_deg: float, piece: int) -> FloatImage:
     c, s = np.cos(np.radians(angle_deg)), np.sin(np.radians(angle_deg))
     # OpenCV turns anticlockwise on the screen: (x, y) -> (c x + s y, -s x + c y)
     normal = cv2.addWeighted(gradient[0], -s, gradient[1], c, 0.0)
+    side = int(np.ceil(np.hypot(*gradient.shape[1:]))) + 2
     turned = cv2.warpAffine(normal, turn, (side, side), flags=cv2.INTER_LINEAR)
-    return cv2.blur(turned, (PIECE_PX, 3))
+    return cv2.blur(turned, (piece, 3))
 
 
-def _peaks(edges: FloatImage, bright: bool) -> list[tuple[float, float, float, float]]:
+def _peaks(edges: FloatImage, bright: bool, piece: int) -> list[tuple[float, float, float, float]]:
     opposite = -edges
     signed, opposite = (edges, opposite) if bright else (opposite, edges)
     wide = max(WIDTHS_PX)
@@ -148,7 +152,7 @@ def _peaks(edges: FloatImage, bright: bool) -> list[tuple[float, float, float, f
         )
         peaks.append((score, y + (wide - width) // 2 + width / 2, float(x), float(width)))
         reach = int(width) + 3
-        best[max(0, y - reach) : y + reach + 1, max(0, x - PIECE_PX) : x + PIECE_PX + 1] = LEAST_PAIR
+        best[max(0, y - reach) : y + reach + 1, max(0, x - piece) : x + piece + 1] = LEAST_PAIR
     return peaks
 
 

@@ -17,6 +17,7 @@ BORDER_LEVEL = 0.02  # stray light and noise behind the blades
 LEAST_FIELD = 0.02  # of the frame: less picture than this is none
 TEXT_SIZE = 0.07  # of the longest side: burned-in letters are smaller
 TEXT_JUMP = 0.15  # of the full range: letters stand out
+TEXT_RIM = 0.6  # nearly extreme over extreme pixels
 TEXT_SHARP = 0.85  # of the step is over within two pixels: letters have no X-ray blur
 
 
@@ -129,7 +130,10 @@ def _is_sharp(patch: FloatImage, level: float, sign: float) -> bool:
     step = sign * (level - float(np.median(patch[near])))
     whole = sign * (level - float(np.median(patch[far])))
     noise = 1.48 * float(np.median(np.abs(patch[far] - np.median(patch[far]))))
-    return whole > max(TEXT_JUMP, 5 * noise) and step > TEXT_SHARP * whole
+    # a letter is solid with a thin soft rim; a saturated piece of needle has as many nearly saturated pixels in and around it
+    gap = sign * (level - patch)
+    nearly = float(np.sum((gap > 2 * LEVEL) & (gap < 0.45 * whole))) / float(piece.sum())
+    return whole > max(TEXT_JUMP, 5 * noise) and step > TEXT_SHARP * whole and nearly < TEXT_RIM
 
 
 def metal_is_bright(pixels: FloatImage, field: Mask) -> tuple[bool, float]:

@@ -9,20 +9,24 @@ import numpy as np
 from marrowpoint.cortex import BonePrior
 from marrowpoint.errors import NotAssessable
 from marrowpoint.exposure import Exposure
-from marrowpoint.fluoroscopy.candidates import PIECE_PX, WORK_SIDE_PX, Bar, find_bars
+from marrowpoint.fluoroscopy.candidates import PIECE_PX, STUB_PX, WORK_SIDE_PX, Bar, find_bars
 from marrowpoint.fluoroscopy.ends import End, look_at_end, tip_margin
-from marrowpoint.fluoroscopy.shaft import MOST_SUPPORT, Shaft, fit_shaft
+from marrowpoint.fluoroscopy.section import fit_section
+from marrowpoint.fluoroscopy.shaft import MOST_SUPPORT, TOLL, Shaft, fit_shaft
 from marrowpoint.fluoroscopy.tip import fit_tip
 from marrowpoint.frame import FloatImage
 from marrowpoint.needle import Needle
 
 MOST_FITTED = 5  # bars measured at full resolution
+MOST_STUBS = 5  # the same for short bars
+CLEAR_SCORE = 0.55  # from here on short bars are not looked for
 LEAST_LENGTH = 2.0  # widths: a shorter bar has no direction
 LEAST_SCORE = 0.1  # below this nothing is called a needle
 RIVAL = 0.6  # of the best score: a close runner-up
 SECOND = 0.25  # score from which another bar is metal
 HALF_SCORE, SCORE_STEP = 0.3, 0.07  # score at which a bar is a needle as often as not, and how fast that changes
 WIDTH_DOUBT = 0.35  # log of found over declared width: display curve and scale are not exact
+CLIPPED_RATIO = 1.4  # over clipped air only the core of a shaft is seen: the same shaft is this much wider beside it
 CLIPPED_SD = 0.4  # widths of doubt where the background at the tip is clipped
 
 
@@ -72,24 +76,51 @@ def locate_needle(
 
 
 def _candidates(exposure: Exposure, prior: BonePrior | None, expected: float | None) -> list[_Candidate]:
-    usable = exposure.field.astype(np.float32)
-    piece = PIECE_PX * max(1.0, max(exposure.field.shape) / WORK_SIDE_PX)
     found: list[_Candidate] = []
-    fitted = 0
-    for bar in find_bars(exposure.attenuation, exposure.field, signs=(True,)):
-        if fitted == MOST_FITTED:
-            break
+    for piece, most in ((PIECE_PX, MOST_FITTED), (STUB_PX, MOST_STUBS)):
+        if all(c.score < CLEAR_SCORE for c in found):
+            _fit_bars(exposure, found, (piece, most), prior, expected)
+    return sorted(found, key=lambda c: -c.score)
+
+
+def _fit_bars(
+    exposure: Exposure, found: list[_Candidate], length: tuple[int, int], prior: BonePrior | None, expected: float | None
+) -> None:
+    """Measure the best bars of one length and add them to `found`, one for each line."""
+    usable = exposure.field.astype(np.float32)
+    piece, left = length
+    reach = piece * max(1.0, max(exposure.field.shape) / WORK_SIDE_PX)
+    for bar in find_bars(exposure.attenuation, exposure.field, signs=(True,), piece=piece):
+        if left == 0:
+            return
         if any(_covers(c.shaft, bar) for c in found):
             continue
-        fitted += 1
-        shaft = fit_shaft(exposure.attenuation, usable, bar, piece_px=piece)
+        left -= 1
+        shaft = fit_shaft(exposure.attenuation, usable, bar, piece_px=reach)
         if shaft is None or shaft.length_px < LEAST_LENGTH * shaft.width_px:
             continue
         candidate = _judge(exposure, shaft, bar, prior, expected)
-        twins = [c for c in found if _same(shaft, c.shaft)]
-        if all(candidate.score > c.score for c in twins):
-            found = [c for c in found if c not in twins] + [candidate]
-    return sorted(found, key=lambda c: -c.score)
+        for twin in [c for c in found if _same(shaft, c.shaft)]:
+            found.remove(twin)
+            candidate = _merge(exposure, candidate, twin)
+        found.append(candidate)
+
+
+def _merge(exposure: Exposure, a: _Candidate, b: _Candidate) -> _Candidate:
+    """One shaft out of two pieces on one line: the one with more evidence, or the wide one where the thin one is clipped air."""
+    first, second = sorted((a, b), key=lambda c: -(c.shaft.support - TOLL) * c.shaft.length_px)
+    score = max(a.score, b.score)
+    thin, wide = first.shaft, second.shaft
+    if wide.width_px < CLIPPED_RATIO * thin.width_px or first.end.saturated < 0.5 or wide.length_px < LEAST_LENGTH * wide.width_px:
+        return replace(first, score=score)
+    ends = [
+        (p[0] - wide.origin[0]) * wide.axis[0] + (p[1] - wide.origin[1]) * wide.axis[1]
+        for p in (thin.point(thin.start_px), thin.point(thin.stop_px))
+    ]
+    joined = replace(wide, start_px=min(wide.start_px, *ends), stop_px=max(wide.stop_px, *ends))
+    start, stop = (look_at_end(exposure, joined, at_stop=at_stop) for at_stop in (False, True))
+    margin = tip_margin(start, stop)
+    return _Candidate(shaft=joined, score=score, margin=margin, end=stop if margin >= 0 else start)
 
 
 def _covers(shaft: Shaft, bar: Bar) -> bool:
@@ -142,7 +173,8 @@ def _at(grid: FloatImage, prior: BonePrior, point: tuple[float, float], around: 
 
 def _needle(exposure: Exposure, candidate: _Candidate, share: float) -> Needle:
     shaft, at_stop = candidate.shaft, candidate.margin >= 0
-    tip = fit_tip(exposure.attenuation, shaft, at_stop=at_stop)
+    section = fit_section(exposure.attenuation, shaft, at_stop=at_stop)
+    tip = fit_tip(exposure.attenuation, shaft, section, at_stop=at_stop)
     sign = -1.0 if at_stop else 1.0
     far = shaft.start_px if at_stop else shaft.stop_px
     lever = abs(tip.along_px - (shaft.start_px + shaft.stop_px) / 2)
@@ -153,8 +185,8 @@ def _needle(exposure: Exposure, candidate: _Candidate, share: float) -> Needle:
     return Needle(
         tip=shaft.point(tip.along_px),
         axis=(sign * shaft.axis[0], sign * shaft.axis[1]),
-        width_px=shaft.width_px,
-        width_sd_px=shaft.width_sd_px,
+        width_px=section.width_px,
+        width_sd_px=section.width_sd_px,
         tip_sd_along_px=along_sd,
         tip_sd_across_px=float(np.hypot(shaft.across_sd_px, lever * shaft.angle_sd_rad)),
         length_px=abs(far - tip.along_px),

@@ -18,7 +18,7 @@ BLOCK_PX = 10  # length averaged for one mid-line point
 ROUNDS = 4  # rounds of mid-line, width, extent
 EDGE_BLUR = 0.09  # of the width: an edge's spread, at least 0.9 px
 MOST_SUPPORT = 4.0  # a sample of shaft gives at most this much evidence, so that a bright piece does not bridge a long gap
-TOLL = 1.2  # evidence (in noise SDs) that a sample must exceed to lengthen the shaft
+TOLL = 0.8  # evidence (in noise SDs) that a sample must exceed to lengthen the shaft
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

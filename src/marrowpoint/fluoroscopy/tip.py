@@ -8,7 +8,7 @@ display curve need not be known.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import cv2
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marrowpoint.edges import sample_strip
+from marrowpoint.fluoroscopy.section import Section, shown
 from marrowpoint.fluoroscopy.shaft import Shaft
 from marrowpoint.frame import FloatImage
 
@@ -23,12 +24,11 @@ Floats = NDArray[np.float32]
 
 CONES = (0.0, 0.3, 0.5, 0.7, 1.0, 1.5)  # tried lengths of the cone, in needle diameters; 0 = blunt
 LEANS_DEG = (90.0, 60.0, 45.0, 35.0, 27.0, 20.0)  # tried angles between needle and beam
-POWERS = (0.35, 1.0)  # brightness of a thinner section: thickness to this power (display curves compress metal)
-SHAPES = tuple((cone, lean, power) for cone in CONES for lean in LEANS_DEG for power in POWERS)
-GRID = 0.05  # step of the tabulated outline, in radii
-FINE = (-0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75)  # second pass: places between the samples
-FINALISTS = 8  # shapes that reach the second pass
-CORRELATED = 3.0  # neighbouring samples that share their noise (detector blur, interpolation)
+SHAPES = tuple((cone, lean) for cone in CONES for lean in LEANS_DEG)
+GRID, SIDE_GRID, BEAM_GRID = 0.1, 0.1, 0.05  # steps of the tabulated thickness along, across and in depth, in radii
+CORRELATED = 20.0  # pixels that share their noise, and misfit of the model: the evidence is that much weaker
+BLUNT = -3.0  # log prior of a flat end: needles for bone have a point
+MODEL_SD = 0.07  # widths: tips are no perfect cones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +56,15 @@ class Tip:
     noise: float
 
 
-def fit_tip(attenuation: FloatImage, shaft: Shaft, *, at_stop: bool) -> Tip:
+def fit_tip(attenuation: FloatImage, shaft: Shaft, section: Section, *, at_stop: bool) -> Tip:
     """Fit the end of a shaft with tips of free taper and choose by evidence.
 
     Parameters
     ----------
     attenuation : ndarray of shape (M, N), float32
     shaft : Shaft
+    section : Section
+        Its cross-section near this end.
     at_stop : bool
         Which end: the one at `stop_px` or at `start_px`.
 
@@ -70,7 +72,7 @@ def fit_tip(attenuation: FloatImage, shaft: Shaft, *, at_stop: bool) -> Tip:
     -------
     Tip
     """
-    width = shaft.width_px
+    width = 2 * section.radius_px
     rough = shaft.stop_px if at_stop else shaft.start_px
     outward = 1.0 if at_stop else -1.0
     step = max(1.0, width / 16)
@@ -84,20 +86,15 @@ def fit_tip(attenuation: FloatImage, shaft: Shaft, *, at_stop: bool) -> Tip:
     excess = _less_flanks(strip, across, half)
     core = np.abs(across) <= half
     profile, level = _profile(excess, along, across, width)
-    data = _Data(excess=excess[:, core], step=step, start=float(along[0]), across=across[core], profile=profile[core], width=width)
+    data = _Data(
+        excess=excess[:, core], step=step, start=float(along[0]), across=across[core], section=section, texture=np.ones(1, np.float32)
+    )
+    plain = _model(np.array([-9.0 * width, -8.9 * width]), data, SHAPES[0])[0]
+    # what the solid cylinder does not explain (an open bore, edge enhancement) is carried along to the tip
+    data = replace(data, texture=np.clip(profile[core] / np.maximum(plain, 0.1), 0.6, 1.4).astype(np.float32))
     places = np.arange(-1.2 * width - 4, 1.4 * width + 5, step)
     cost = np.array([_costs(data, shape, places) for shape in SHAPES])
-    finalists = np.argsort(_log_evidence(cost, data).max(1))[-FINALISTS:]
-    fine_cost, fine_places = [], []
-    for k in finalists:
-        near = places[int(cost[k].argmin())] + step * np.arange(-3, 4)
-        for part in FINE:
-            fine_cost.append(_costs(data, SHAPES[k], near + part * step))
-            fine_places.append(near + part * step)
-    # one row a finalist; its places overlap, which weights all finalists alike
-    grid = np.array(fine_places).reshape(len(finalists), -1)
-    fine = np.array(fine_cost).reshape(len(finalists), -1)
-    return _average(fine, grid, finalists, data, (rough, outward, level))
+    return _average(cost, places, data, (rough, outward, level))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -106,8 +103,8 @@ class _Data:
     step: float
     start: float
     across: NDArray[np.float64]
-    profile: Floats
-    width: float
+    section: Section
+    texture: Floats
 
     @property
     def along(self) -> NDArray[np.float64]:
@@ -136,7 +133,7 @@ def _profile(
     return mean / max(abs(level), 1e-6), level
 
 
-def _costs(data: _Data, shape: tuple[float, float, float], places: NDArray[np.float64]) -> NDArray[np.float64]:
+def _costs(data: _Data, shape: tuple[float, float], places: NDArray[np.float64]) -> NDArray[np.float64]:
     """Sum of squares left by a shaft that ends at each place, its height and its slope free."""
     count = len(data.excess)
     part = (places[0] / data.step) % 1.0
@@ -157,27 +154,25 @@ def _costs(data: _Data, shape: tuple[float, float, float], places: NDArray[np.fl
     return costs
 
 
-def _model(s: NDArray[np.float64], data: _Data, shape: tuple[float, float, float]) -> Floats:
-    """Shaft with its apex at 0, solid toward negative places, blurred along like its edges."""
-    cone, lean, power = shape
-    radius = data.width / 2
-    grid, outline, depth = end_shape(cone, lean)
-    half = np.interp(s / radius, grid, outline)
-    height = np.interp(s / radius, grid, depth) ** power
-    out = height.astype(np.float32)[:, None] * data.profile[None, :]
-    part = (half > 0.03) & (half < 0.999)
-    places = data.across[None, :] / half[part, None]
-    thin = np.interp(places, data.across, data.profile, left=0.0, right=0.0)
-    out[part] = (height[part, None] * thin).astype(np.float32)
-    out[half <= 0.03] = 0.0
-    kernel = cv2.getGaussianKernel(9, max(0.9, 0.06 * data.width) / data.step)
-    smooth: Floats = cv2.sepFilter2D(out, -1, np.ones(1), kernel, borderType=cv2.BORDER_REPLICATE)
-    return smooth
+def _model(s: NDArray[np.float64], data: _Data, shape: tuple[float, float]) -> Floats:
+    """Shaft with its apex at 0, solid toward negative places, shown and blurred as the shaft itself is."""
+    radius = data.section.radius_px
+    place, side, thickness = end_thickness(*shape)
+    rows = np.clip((s / radius - place[0]) / GRID, 0, len(place) - 1.001)
+    columns = np.clip(np.abs(data.across) / radius / SIDE_GRID, 0, len(side) - 1.001)
+    r0, c0 = rows.astype(int)[:, None], columns.astype(int)[None, :]
+    fr, fc = rows[:, None] - r0, columns[None, :] - c0
+    value = (thickness[r0, c0] * (1 - fr) + thickness[r0 + 1, c0] * fr) * (1 - fc)
+    value += (thickness[r0, c0 + 1] * (1 - fr) + thickness[r0 + 1, c0 + 1] * fr) * fc
+    bright = shown(value, data.section.curve).astype(np.float32)
+    blur = max(0.4, data.section.blur_px / data.step)
+    smooth: Floats = cv2.GaussianBlur(bright, (9, 9), blur, borderType=cv2.BORDER_REPLICATE)
+    return smooth * data.texture[None, :]
 
 
 @cache
-def end_shape(cone: float, lean_deg: float) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Projected end of a cylinder with a conical tip, in units of its radius, apex at 0 and shaft at negative places.
+def end_thickness(cone: float, lean_deg: float) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Thickness of metal along the beam at the end of a cylinder with a conical tip, over that in the middle of its shaft.
 
     Parameters
     ----------
@@ -188,58 +183,49 @@ def end_shape(cone: float, lean_deg: float) -> tuple[NDArray[np.float64], NDArra
 
     Returns
     -------
-    place, outline, depth : ndarray of shape (G,), float64
-        Place along the projected axis, half width of the outline, and length of the beam's path in the needle on the axis over
-        its length in the shaft.
+    place : ndarray of shape (G,), float64
+        Place along the projected axis in radii, apex at 0, shaft at negative places.
+    side : ndarray of shape (H,), float64
+        Distance from the projected axis in radii.
+    thickness : ndarray of shape (G, H), float64
 
     Notes
     -----
-    The outline is the hull of the rim's ellipse (half axes 1 and cos(lean)) and the apex. The path is counted on a fine grid of the
-    section through the needle's axis.
+    Counted on a fine grid along the beam. The rim of a leaning shaft is cast beyond the apex where the cone is short.
     """
-    sine, cosine = float(np.sin(np.radians(lean_deg))), max(float(np.cos(np.radians(lean_deg))), 1e-3)
-    place = np.arange(-8.0, 2.0, GRID)
+    sine, cosine = float(np.sin(np.radians(lean_deg))), float(np.cos(np.radians(lean_deg)))
     base = -2.0 * cone * sine  # where the middle of the rim is cast
-    from_base = place - base
-    outline = np.where(from_base <= 0, 1.0, np.sqrt(np.clip(1.0 - (from_base / cosine) ** 2, 0.0, None)))
-    if -base > cosine:  # the apex stands out of the rim: tangents from it
-        touch = cosine**2 / -base
-        height = float(np.sqrt(1.0 - (touch / cosine) ** 2))
-        outline = np.where(from_base > touch, height * np.clip(-place / (-base - touch), 0.0, None), outline)
-    beam = np.arange(-8.0, 8.0, 0.04)  # along the beam, through the axis at `place`
+    place = np.arange(base - cosine - 3 * GRID, max(base + cosine, 0.0) + 4 * GRID, GRID)
+    side = np.arange(0.0, 1.0 + 2.5 * SIDE_GRID, SIDE_GRID)
+    reach = (abs(base) + 2.5) / sine
+    beam = np.arange(-reach, reach, BEAM_GRID / sine)
     along = place[:, None] * sine + beam[None, :] * cosine
-    radial = np.abs(-place[:, None] * cosine + beam[None, :] * sine)
+    normal = -place[:, None] * cosine + beam[None, :] * sine
     limit = np.clip(-along / (2.0 * cone), 0.0, 1.0) if cone > 0 else (along <= 0).astype(np.float64)
-    depth = (radial < limit).sum(1) * 0.04 * sine / 2.0
-    return place, outline, np.clip(depth, 0.0, 1.0)
-
-
-def _log_evidence(cost: NDArray[np.float64], data: _Data) -> NDArray[np.float64]:
-    noise2 = max(float(cost.min()) / data.excess.size, 1e-12)
-    log: NDArray[np.float64] = -0.5 * cost / noise2 / max(1.0, CORRELATED / data.step**2)
-    return log
+    filled = normal[:, None, :] ** 2 + side[None, :, None] ** 2 < (limit**2)[:, None, :]
+    thickness = filled.sum(2) * BEAM_GRID / 2.0
+    thickness[0] = np.sqrt(np.clip(1.0 - side**2, 0.0, None))
+    return place, side, np.clip(thickness, 0.0, 1.0)
 
 
 def _average(
-    cost: NDArray[np.float64],
-    places: NDArray[np.float64],
-    shapes: NDArray[np.intp],
-    data: _Data,
-    end: tuple[float, float, float],
+    cost: NDArray[np.float64], places: NDArray[np.float64], data: _Data, end: tuple[float, float, float]
 ) -> Tip:
-    """Mean and spread of the place over all finalists, weighted by their evidence."""
+    """Mean and spread of the place over all shapes, weighted by their evidence."""
     noise2 = max(float(cost.min()) / data.excess.size, 1e-12)
-    log = -0.5 * cost / noise2 / max(1.0, CORRELATED / data.step**2)
+    log = -0.5 * cost / noise2 * data.step**2 / CORRELATED
+    log += np.array([BLUNT if cone == 0 else 0.0 for cone, _ in SHAPES])[:, None]
     weight = np.exp(log - log.max())
     weight /= weight.sum()
-    mean = float((weight * places).sum())
-    variance = float((weight * (places - mean) ** 2).sum())
-    best = int(shapes[int(np.argmax(log.max(1)))])
+    mean = float((weight * places[None, :]).sum())
+    variance = float((weight * (places[None, :] - mean) ** 2).sum())
+    cone, lean = SHAPES[int(np.argmax(log.max(1)))]
     rough, outward, level = end
+    width = 2 * data.section.radius_px
     return Tip(
         along_px=rough + outward * mean,
-        sd_px=float(np.sqrt(variance + 0.3**2 + (0.04 * data.width) ** 2)),
-        taper_px=SHAPES[best][0] * data.width * float(np.sin(np.radians(SHAPES[best][1]))),
+        sd_px=float(np.sqrt(variance + 0.3**2 + (MODEL_SD * width) ** 2)),
+        taper_px=cone * width * float(np.sin(np.radians(lean))),
         contrast=level,
         noise=float(np.sqrt(noise2)),
     )
