@@ -23,7 +23,8 @@ from marrowpoint.ultrasound.segment import Surface
 
 FINE_MM = 0.1  # sampling across the straightened strip, and along it for the tip
 COARSE_MM = 0.3  # sampling along the strip for the line
-CHUNK_MM = 3.0  # piece of shaft whose side is one point of the line
+STRAIGHT_MM = 0.35  # a shaft is straight to within so much
+CHUNK_MM = 2.4  # piece of shaft whose side is one point of the line
 ACROSS_MM = 6.0  # half width of the strip
 SURE = 0.9  # no other candidate needs to be looked at
 BONE_ECHO_MM = 1.2  # the echo of bone begins so far above its surface
@@ -310,16 +311,28 @@ def _refit(strip: FloatImage, inside: Mask, along: np.ndarray, across: np.ndarra
     if len(edges) < 3:
         return None
     where, place, weight = np.array(edges).T
-    weight = np.where(weight > 0.4 * weight.max(), weight, 0.0)
-    for _ in range(4):
-        if np.count_nonzero(weight) < 3:
-            return None
-        slope, offset = np.polyfit(where, place, 1, w=weight + 1e-9)
-        rest = np.abs(place - slope * where - offset)
-        scale = max(1.5 * float(np.median(rest[weight > 0])), 0.25)
-        weight = np.where(rest < 2.5 * scale, weight, 0.0)
+    strong = weight > 0.4 * weight.max()
+    fit = _straightest(where[strong], place[strong], weight[strong])
+    if fit is None:
+        return None
+    slope, offset = fit
     # positions count from the line's own zero, so a turn about it keeps the fitted line
     return float(offset) + FIRST_CREST_MM, float(slope)
+
+
+def _straightest(where: np.ndarray, place: np.ndarray, weight: np.ndarray) -> tuple[float, float] | None:
+    """Slope and offset of the line through most of the points: copies of the shaft past its tip do not lie on it."""
+    first, second = np.triu_indices(len(where), 1)
+    if len(where) < 3:
+        return None
+    slopes = (place[second] - place[first]) / (where[second] - where[first])
+    offsets = place[first] - slopes * where[first]
+    close = np.abs(place - slopes[:, None] * where - offsets[:, None]) < STRAIGHT_MM
+    on_line = close[int(np.argmax(close @ weight))]
+    if np.count_nonzero(on_line) < 3:
+        return None
+    slope, offset = np.polyfit(where[on_line], place[on_line], 1, w=weight[on_line])
+    return float(slope), float(offset)
 
 
 def _leading_edge(profile: np.ndarray, across: np.ndarray, near: np.ndarray) -> tuple[float, float] | None:

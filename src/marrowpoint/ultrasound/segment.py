@@ -167,7 +167,10 @@ def _brightness(smooth: FloatImage, beams: BeamSpace) -> FloatImage:
     last = np.clip(np.arange(depth) - int(ABOVE_MM[0] / mm), 1, depth)
     first = np.clip(np.arange(depth) - int(ABOVE_MM[1] / mm), 0, last - 1)
     above = (total[:, last] - total[:, first]) / (last - first)
-    bright: FloatImage = np.clip((smooth - above) / (0.6 * np.maximum(top - above, 0.2)), 0, 1)
+    # a flank that the beam grazes glows long before it is met: there only the common tissue level tells it from tissue
+    tissue = np.minimum(above, float(np.percentile(smooth[beams.known], 65)) if beams.known.any() else 0.0)
+    step, level = smooth - above, smooth - tissue
+    bright: FloatImage = np.clip(np.maximum(step / (0.6 * np.maximum(top - above, 0.2)), level / (0.9 * np.maximum(top - tissue, 0.2))), 0, 1)
     return bright
 
 
