@@ -69,9 +69,8 @@ def test_a_shifted_prior_is_moved_onto_the_true_surface():
     depth = depth_image()
     cortex = segment_bone(exposure(with_needle(picture(depth))), NEEDLE, prior(depth, shift=(3, 4)))
     error = away_from_rim(cortex)
-    assert np.median(np.abs(error)) < 0.5
-    assert abs(np.median(error)) < 0.4
-    assert np.abs(error).max() < 4
+    assert np.median(np.abs(error)) * MM_PER_PX < 0.25
+    assert np.abs(error).max() * MM_PER_PX < 1.5
     assert cortex.edge_sd_px < 3
     assert cortex.confidence > 0.7
 

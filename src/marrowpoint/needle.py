@@ -64,10 +64,10 @@ class Needle:
         -------
         ndarray of shape (M, N), bool
         """
-        rows, columns = np.indices(shape, dtype=np.float32)
-        r, c = rows - self.tip[0], columns - self.tip[1]
-        along = r * self.axis[0] + c * self.axis[1]
-        across = np.abs(r * self.axis[1] - c * self.axis[0])
+        r = np.arange(shape[0], dtype=np.float32)[:, None] - np.float32(self.tip[0])
+        c = np.arange(shape[1], dtype=np.float32)[None, :] - np.float32(self.tip[1])
+        along = r * np.float32(self.axis[0]) + c * np.float32(self.axis[1])
+        across = np.abs(r * np.float32(self.axis[1]) - c * np.float32(self.axis[0]))
         inside: Mask = (
             (along > -margin_px)
             & (along < self.length_px + margin_px)

@@ -22,12 +22,39 @@ Floats = NDArray[np.float64]
 
 REACH_SD = 2.5  # an edge farther from the prior's line than this is not its edge
 INSIDE_MM, OUTSIDE_MM = 5.0, 4.0  # stretch of profile that is compared
-CORTEX_MM, RADIUS_MM, BLUR_MM = 1.3, 18.0, 0.35  # of a tangential table: thickness, radius across it, blur of the picture
-MARROW = 0.3  # attenuation of cancellous bone relative to cortical bone
-VISIBLE = 0.5  # chance that a stretch of cortex shows an edge of its own at all
-TRUST = 0.1  # share of the samples that are independent, so that evidence is not counted twice
+# two kinds of cortex that the beam grazes: thickness of the table, and attenuation under it (marrow, and the table itself at a
+# slant) relative to the table's; no single pair fits wing, crest and foramen
+CORTEX_MM, MARROW = (1.3, 1.8), (0.3, 0.6)
+BLUR_MM = 0.3  # of the picture
+VISIBLE = 0.8  # chance that a stretch of cortex shows an edge of its own at all
+TRUST = 0.03  # share of the samples that are independent, so that evidence is not counted twice
+MAX_GAIN = 12.0  # no single profile proves an edge beyond doubt
+MIN_NOISE = 0.001  # of the display range: half a grey level of 8 bits
+MIN_SD_PX = 0.5
 SMOOTH_POINTS = 5  # of neighbouring normals are averaged
-CORRELATION_CELLS = 8.0  # a coarse outline errs alike over this many of its cells
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CoarseLine:
+    """An outline as the prior draws it, with its doubt.
+
+    Parameters
+    ----------
+    points, normals : ndarray of shape (S, 2)
+        Evenly spaced points (row, column) [px] and unit normals **out of** the bone.
+    sd_px : ndarray of shape (S,)
+        Doubt of the line along its normals (k = 1) [px].
+    correlation_px : float
+        Length over which the line errs alike [px].
+    closed : bool
+        The last point is a neighbour of the first.
+    """
+
+    points: Points
+    normals: Points
+    sd_px: Floats
+    correlation_px: float
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,7 +66,7 @@ class RefinedLine:
     offset_px, sd_px : ndarray of shape (S,)
         Displacement along the outward normal and its standard uncertainty [px].
     evidence : ndarray of shape (S,)
-        0..1, chance that an edge of the cortex's kind is seen there.
+        0..1, share of the prior's variance that the picture took away.
     """
 
     offset_px: Floats
@@ -47,80 +74,85 @@ class RefinedLine:
     evidence: Floats
 
 
-def refine_line(
-    attenuation: FloatImage, line: Points, normals: Points, hidden: Mask, *, sd_px: Floats, cell_px: float, mm_per_px: float
-) -> RefinedLine:
+def refine_line(attenuation: FloatImage, hidden: Mask, coarse: CoarseLine, mm_per_px: float) -> RefinedLine:
     """Find how far an outline lies from the cortex.
 
     Parameters
     ----------
     attenuation : ndarray of shape (M, N), float32
         Larger = more attenuating.
-    line, normals : ndarray of shape (S, 2)
-        Evenly spaced points (row, column) [px] and unit normals **out of** the bone.
     hidden : ndarray of shape (M, N), bool
         Pixels that say nothing of bone: needle, text, outside the field.
-    sd_px : ndarray of shape (S,)
-        Doubt of the prior's line (k = 1) [px].
-    cell_px : float
-        Width of a cell of the prior's grid [px].
+    coarse : CoarseLine
     mm_per_px : float
         Rough scale; it only sets the width of the edge profile.
 
     Returns
     -------
     RefinedLine
+        Posterior mean and spread of a stationary random walk along the line, observed through the profiles.
     """
-    spread = float(np.median(sd_px))
+    count = len(coarse.points)
+    step = float(np.median(np.hypot(*np.diff(coarse.points, axis=0).T)))
+    rho = float(np.exp(-step / coarse.correlation_px))
+    spread = float(np.sqrt(np.mean(coarse.sd_px**2)))
     reach = max(int(np.ceil(REACH_SD * spread)), 3)
     shifts = np.arange(-reach, reach + 1)
-    ratio = _edge_likelihood(attenuation, line, normals, hidden, shifts, mm_per_px)
-    step = float(np.median(np.hypot(*np.diff(line, axis=0).T)))
-    rho = float(np.exp(-step / (CORRELATION_CELLS * cell_px)))
-    prior = np.exp(-0.5 * (shifts / sd_px[:, None]) ** 2)
-    weight = _walk(ratio, prior / prior.sum(axis=1, keepdims=True), shifts.astype(np.float64), spread, rho)
-    offset = weight @ shifts
-    variance = weight @ shifts.astype(np.float64) ** 2 - offset**2
-    seen = VISIBLE * ratio / (VISIBLE * ratio + 1 - VISIBLE)
-    return RefinedLine(offset_px=offset, sd_px=np.sqrt(np.maximum(variance, 0.25)), evidence=(weight * seen).sum(axis=1))
+    # where the prior is surer or vaguer than on average: the same correction over one correlation length
+    local = np.exp(-0.5 * shifts**2 * (1 / coarse.sd_px**2 - 1 / spread**2)[:, None] * (1 - rho))
+    seen = 1 - VISIBLE + VISIBLE * _edge_likelihood(attenuation, hidden, coarse, shifts, mm_per_px)
+    lap = min(int(2 * coarse.correlation_px / step), count) if coarse.closed else 0
+    trip = np.arange(-lap, count + lap) % count  # a closed line is walked a little more than once
+    chance = _walk((seen * local)[trip], shifts.astype(np.float64), spread, rho)[lap : lap + count]
+    offset = chance @ shifts
+    variance = np.maximum(chance @ shifts.astype(np.float64) ** 2 - offset**2, MIN_SD_PX**2)
+    evidence = np.clip(1 - variance / coarse.sd_px**2, 0.0, 1.0)
+    return RefinedLine(offset_px=offset, sd_px=np.sqrt(variance), evidence=evidence)
 
 
 def _edge_likelihood(
-    attenuation: FloatImage, line: Points, normals: Points, hidden: Mask, shifts: NDArray[np.int_], mm_per_px: float
+    attenuation: FloatImage, hidden: Mask, coarse: CoarseLine, shifts: NDArray[np.int_], mm_per_px: float
 ) -> Floats:
     """How much likelier the profile is with the outer surface at each shift than without any edge, of shape (S, K)."""
-    template = _template(round(mm_per_px, 3))
+    templates = _templates(round(mm_per_px, 3))
     outside = int(np.ceil(OUTSIDE_MM / mm_per_px))
-    inside = len(template) - 1 - outside
+    n = templates.shape[1]
+    inside = n - 1 - outside
     across = np.arange(shifts[0] - inside, shifts[-1] + outside + 1, dtype=np.float64)
-    strip = sample_normals(attenuation, line, normals, across).astype(np.float64)
-    blind = sample_normals(hidden.astype(np.float32), line, normals, across) > 0.05
-    shows = (~blind).astype(np.float64)
+    strip = sample_normals(attenuation, coarse.points, coarse.normals, across).astype(np.float64)
+    strip -= strip.mean(axis=1, keepdims=True)
+    shows = (sample_normals(hidden.astype(np.float32), coarse.points, coarse.normals, across) < 0.05).astype(np.float64)
     kernel = np.ones((SMOOTH_POINTS, 1))
     total = cv2.filter2D(strip * shows, cv2.CV_64F, kernel, borderType=cv2.BORDER_REPLICATE)
     count = cv2.filter2D(shows, cv2.CV_64F, kernel, borderType=cv2.BORDER_REPLICATE)
     strip = total / np.maximum(count, 1.0)
-    # windows[s, k, j]: the profile about shift k, from inside to outside
-    windows = np.lib.stride_tricks.sliding_window_view(strip, len(template), axis=1)
-    whole = np.lib.stride_tricks.sliding_window_view(count > 0, len(template), axis=1).all(axis=2)
-    n = len(template)
     t = np.arange(n) - (n - 1) / 2
-    slope = t / np.sqrt((t**2).sum())
-    energy = np.einsum("skj,skj->sk", windows, windows)
-    background = windows.sum(axis=2) ** 2 / n + (windows @ slope) ** 2
-    amplitude = windows @ template
-    rest = np.maximum(energy - background - amplitude**2, 1e-9 + 1e-6 * energy)
-    gain = np.where(amplitude > 0, TRUST * n / 2 * np.log1p(amplitude**2 / rest), 0.0)
-    return np.where(whole, np.exp(np.minimum(gain, 30.0)) / _null_mean(n), 1.0)
+    total, energy = _windowed(strip, np.ones(n)), _windowed(strip * strip, np.ones(n))
+    free = energy - total**2 / n - _windowed(strip, t / np.sqrt((t**2).sum())) ** 2  # of level and slope
+    ratios = []
+    for template in templates:
+        amplitude = _windowed(strip, template)
+        rest = np.maximum(free - amplitude**2, n * MIN_NOISE**2)
+        gain = np.where(amplitude > 0, TRUST * n / 2 * np.log1p(amplitude**2 / rest), 0.0)
+        ratios.append(np.exp(np.minimum(gain, MAX_GAIN)))
+    blind = _windowed((count == 0).astype(np.float64), np.ones(n)) > 0.5
+    return np.where(blind, 1.0, np.mean(ratios, axis=0))
 
 
-def _null_mean(n: int) -> float:
-    """Mean of that ratio where there is no edge, so that it is a likelihood ratio."""
-    return float(1 / np.sqrt(max(1 - TRUST, 0.05)))
+def _windowed(strip: Floats, kernel: Floats) -> Floats:
+    """Inner product of a kernel with every full stretch of each row, of shape (S, W - n + 1)."""
+    n = len(kernel)
+    full = cv2.filter2D(strip, cv2.CV_64F, kernel[None, :], anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(full[:, : strip.shape[1] - n + 1], dtype=np.float64)
 
 
 @lru_cache(maxsize=16)
-def _template(mm_per_px: float) -> Floats:
+def _templates(mm_per_px: float) -> Floats:
+    """Profiles of cortex that the beam grazes, of shape (2, n)."""
+    return np.stack([_template(mm_per_px, table, under) for table, under in zip(CORTEX_MM, MARROW, strict=True)])
+
+
+def _template(mm_per_px: float, table_mm: float, under: float) -> Floats:
     """Profile of a tangential cortex from inside to outside, free of level and slope, of unit length."""
     outside = int(np.ceil(OUTSIDE_MM / mm_per_px))
     inside = int(np.ceil(INSIDE_MM / mm_per_px))
@@ -128,9 +160,9 @@ def _template(mm_per_px: float) -> Floats:
     x = (np.arange(-outside * fine - fine * 8, inside * fine + fine * 8) / fine) * mm_per_px  # depth under the surface
 
     def chord(depth: Floats) -> Floats:
-        return np.asarray(2 * np.sqrt(2 * RADIUS_MM * np.maximum(depth, 0.0)))
+        return np.asarray(np.sqrt(np.maximum(depth, 0.0)))
 
-    profile = chord(x) - (1 - MARROW) * chord(x - CORTEX_MM)
+    profile = chord(x) - (1 - under) * chord(x - table_mm)
     sigma = np.hypot(BLUR_MM, 0.7 * mm_per_px)
     k = np.arange(-int(4 * sigma / mm_per_px * fine), int(4 * sigma / mm_per_px * fine) + 1) / fine * mm_per_px
     kernel = np.exp(-0.5 * (k / sigma) ** 2)
@@ -142,16 +174,15 @@ def _template(mm_per_px: float) -> Floats:
     return np.asarray(template / np.sqrt((template**2).sum()))
 
 
-def _walk(ratio: Floats, prior: Floats, shifts: Floats, spread: float, rho: float) -> Floats:
+def _walk(seen: Floats, shifts: Floats, spread: float, rho: float) -> Floats:
     """Chance of every shift at every point, given all profiles: forward and backward over a stationary random walk."""
     sd = spread * np.sqrt(1 - rho**2)
     move = np.exp(-0.5 * ((shifts[None, :] - rho * shifts[:, None]) / max(sd, 0.6)) ** 2)
     move /= move.sum(axis=1, keepdims=True)
-    seen = 1 - VISIBLE + VISIBLE * ratio
-    seen /= seen.max(axis=1, keepdims=True)
+    seen = seen / seen.max(axis=1, keepdims=True)
     count = len(seen)
     forward, backward = np.empty_like(seen), np.ones_like(seen)
-    state = prior[0]
+    state = np.exp(-0.5 * (shifts / spread) ** 2)
     for s in range(count):
         state = seen[s] * (state @ move if s else state)
         state = state / state.sum()
