@@ -11,7 +11,9 @@ from marrowpoint.frame import FloatImage, Points
 Vector = NDArray[np.float64]
 
 
-def sample_strip(image: FloatImage, origin: tuple[float, float], axis: tuple[float, float], along: Vector, across: Vector) -> FloatImage:
+def sample_strip(
+    image: FloatImage, origin: tuple[float, float], axis: tuple[float, float], along: Vector, across: Vector
+) -> FloatImage:
     """Sample a picture on a straight grid.
 
     Parameters
@@ -69,7 +71,7 @@ def sample(image: FloatImage, rows: Vector, columns: Vector) -> FloatImage:
     -------
     ndarray of shape (S, K), float32
     """
-    # OpenCV's remap keeps only 5 bits of the fraction; supersampled fixed point would move an edge by up to 1/64 px
+    # OpenCV's remap keeps only 5 bits of the fraction, which would move an edge by up to 1/64 px
     r = np.clip(rows, 0, image.shape[0] - 1.001)
     c = np.clip(columns, 0, image.shape[1] - 1.001)
     r0, c0 = np.maximum(r.astype(np.intp), 0), np.maximum(c.astype(np.intp), 0)
@@ -115,5 +117,4 @@ def smooth_along(strip: FloatImage, length: int) -> FloatImage:
     -------
     ndarray of shape (S, K), float32
     """
-    smooth: FloatImage = cv2.blur(strip, (1, length), borderType=cv2.BORDER_REPLICATE)
-    return smooth
+    return np.asarray(cv2.blur(strip, (1, length), borderType=cv2.BORDER_REPLICATE), np.float32)

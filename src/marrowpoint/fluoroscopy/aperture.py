@@ -1,7 +1,7 @@
 """Shape of the field of view: a circle, straight collimator blades, or both, from the sharp part of its border.
 
-Only a *sharp* border is a collimator's: saturated air fades into the picture and stays part of the field, or the needle that lies in it
-would be lost. A blade has the whole picture on one side.
+Only a *sharp* border is a collimator's: saturated air fades into the picture and stays part of the field, or the needle that
+lies in it would be lost. A blade has the whole picture on one side.
 """
 
 from __future__ import annotations

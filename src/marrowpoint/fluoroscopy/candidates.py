@@ -1,12 +1,13 @@
 """Straight bars in a reduced picture: pairs of parallel edges of opposite sign, found by rotating the gradient field.
 
-A thick needle is two parallel edges that face each other; a single edge (collimator, bone) has only one of them. The gradient is
-normalised by the local noise, so that a faint shaft over bone counts as much as a bright one over sacrum.
+A thick needle is two parallel edges that face each other; a single edge (collimator, bone) has only one of them. The gradient
+is normalised by the local noise, so that a faint shaft over bone counts as much as a bright one over sacrum.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -48,8 +49,23 @@ class Bar:
     bright: bool
 
 
+class _Peak(NamedTuple):
+    score: float
+    row: float
+    column: float
+    angle_deg: float
+    width: float
+    bright: bool
+
+
 def find_bars(
-    image: FloatImage, field: Mask, *, signs: tuple[bool, ...] = (True, False), step_deg: float = ANGLE_STEP_DEG, most: int = 12, piece: int = PIECE_PX
+    image: FloatImage,
+    field: Mask,
+    *,
+    signs: tuple[bool, ...] = (True, False),
+    step_deg: float = ANGLE_STEP_DEG,
+    most: int = 12,
+    piece: int = PIECE_PX,
 ) -> tuple[Bar, ...]:
     """Find pieces of straight bars, best first for each sign.
 
@@ -74,11 +90,11 @@ def find_bars(
     """
     scale = max(1.0, max(image.shape) / WORK_SIDE_PX)
     shape = (round(image.shape[0] / scale), round(image.shape[1] / scale))
-    small = cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA), np.float32)
     inside = cv2.resize(field.astype(np.uint8), shape[::-1], interpolation=cv2.INTER_AREA)
     gradient = normalised_gradient(small, inside)
     side = int(np.ceil(np.hypot(*shape))) + 2
-    found: list[tuple[float, float, float, float, float, bool]] = []
+    found: list[_Peak] = []
     for angle in np.arange(0.0, 180.0, step_deg):
         turn = _turn(shape, side, float(angle))
         edges = _edge_map(gradient, turn, float(angle), piece)
@@ -86,7 +102,7 @@ def find_bars(
         for bright in signs:
             for score, y, x, width in _peaks(edges, bright, piece):
                 c, r = back @ (x, y, 1.0)
-                found.append((score, float(r), float(c), float(angle), width, bright))
+                found.append(_Peak(score, float(r), float(c), float(angle), width, bright))
     factor = (image.shape[0] / shape[0], image.shape[1] / shape[1])
     return tuple(_bar(f, factor) for bright in signs for f in _thin(found, bright, most))
 
@@ -118,7 +134,7 @@ def normalised_gradient(small: FloatImage, inside: np.ndarray) -> FloatImage:
 
 def _turn(shape: tuple[int, int], side: int, angle_deg: float) -> np.ndarray:
     turn = cv2.getRotationMatrix2D(((shape[1] - 1) / 2, (shape[0] - 1) / 2), angle_deg, 1.0)
-    turn[:, 2] += (side - 1) / 2 - (shape[1] - 1) / 2, (side - 1) / 2 - (shape[0] - 1) / 2
+    turn[:, 2] += np.array([(side - shape[1]) / 2, (side - shape[0]) / 2])
     return turn
 
 
@@ -128,7 +144,7 @@ def _edge_map(gradient: FloatImage, turn: np.ndarray, angle_deg: float, piece: i
     normal = cv2.addWeighted(gradient[0], -s, gradient[1], c, 0.0)
     side = int(np.ceil(np.hypot(*gradient.shape[1:]))) + 2
     turned = cv2.warpAffine(normal, turn, (side, side), flags=cv2.INTER_LINEAR)
-    return cv2.blur(turned, (piece, 3))
+    return np.asarray(cv2.blur(turned, (piece, 3)), np.float32)
 
 
 def _peaks(edges: FloatImage, bright: bool, piece: int) -> list[tuple[float, float, float, float]]:
@@ -156,9 +172,9 @@ def _peaks(edges: FloatImage, bright: bool, piece: int) -> list[tuple[float, flo
     return peaks
 
 
-def _thin(found: list[tuple[float, float, float, float, float, bool]], bright: bool, most: int) -> list[tuple]:
-    kept: list[tuple] = []
-    for one in sorted((f for f in found if f[5] is bright), reverse=True):
+def _thin(found: list[_Peak], bright: bool, most: int) -> list[_Peak]:
+    kept: list[_Peak] = []
+    for one in sorted((f for f in found if f.bright is bright), reverse=True):
         if not any(_same(one, other) for other in kept):
             kept.append(one)
             if len(kept) == most:
@@ -166,18 +182,18 @@ def _thin(found: list[tuple[float, float, float, float, float, bool]], bright: b
     return kept
 
 
-def _same(a: tuple, b: tuple) -> bool:
-    turn = abs((a[3] - b[3] + 90) % 180 - 90)
+def _same(a: _Peak, b: _Peak) -> bool:
+    turn = abs((a.angle_deg - b.angle_deg + 90) % 180 - 90)
     if turn > 12:
         return False
-    rad = np.radians(b[3])
-    dx, dy = a[2] - b[2], a[1] - b[1]
+    rad = np.radians(b.angle_deg)
+    dx, dy = a.column - b.column, a.row - b.row
     across = abs(dx * np.sin(rad) + dy * np.cos(rad))
     along = abs(dx * np.cos(rad) - dy * np.sin(rad))
     return bool(across < 4 + along * 0.1 and along < 4 * PIECE_PX)
 
 
-def _bar(f: tuple, factor: tuple[float, float]) -> Bar:
+def _bar(f: _Peak, factor: tuple[float, float]) -> Bar:
     score, r, c, angle, width, bright = f
     rad = np.radians(angle)
     # a line that lies level after an anticlockwise turn ran downward by `angle` from left to right

@@ -69,7 +69,7 @@ def find_field(pixels: FloatImage, valid: Mask) -> Mask:
     """
     scale = max(1.0, max(pixels.shape) / WORK_SIDE_PX)
     shape = (round(pixels.shape[0] / scale), round(pixels.shape[1] / scale))
-    small = cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_AREA), np.float32)
     shut = cv2.resize((~valid).astype(np.uint8), shape[::-1], interpolation=cv2.INTER_AREA) > 0
     border = _border(small, shut)
     inside = ~border

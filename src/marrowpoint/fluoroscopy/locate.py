@@ -107,11 +107,11 @@ def _fit_bars(
 
 
 def _merge(exposure: Exposure, a: _Candidate, b: _Candidate) -> _Candidate:
-    """One shaft out of two pieces on one line: the one with more evidence, or the wide one where the thin one is clipped air."""
+    """One shaft out of two pieces on one line: the one with more evidence, or the wide one beside clipped air."""
     first, second = sorted((a, b), key=lambda c: -(c.shaft.support - TOLL) * c.shaft.length_px)
     score = max(a.score, b.score)
     thin, wide = first.shaft, second.shaft
-    if wide.width_px < CLIPPED_RATIO * thin.width_px or first.end.saturated < 0.5 or wide.length_px < LEAST_LENGTH * wide.width_px:
+    if wide.width_px < CLIPPED_RATIO * thin.width_px or first.end.saturated < 0.5:
         return replace(first, score=score)
     ends = [
         (p[0] - wide.origin[0]) * wide.axis[0] + (p[1] - wide.origin[1]) * wide.axis[1]

@@ -1,8 +1,9 @@
 """Cross-section of a metal shaft: its radius, the blur, and how the display compresses metal.
 
-The half-height width of a round bar is 4 to 35 % too small, depending on how its thickness is shown. Here the thickness of a cylinder goes
-through a saturating display curve ``(1 - exp(-k t)) / (1 - exp(-k))`` and a blur; radius, blur and k are fitted together. One picture
-does not fix all three, so all combinations are weighed by their fit and their spread becomes the uncertainty.
+The half-height width of a round bar is 4 to 35 % too small, depending on how its thickness is shown. Here the thickness of a
+cylinder goes through a saturating display curve ``(1 - exp(-k t)) / (1 - exp(-k))`` and a blur; radius, blur and k are fitted
+together. One picture does not fix all three, so all combinations are weighed by
+their fit and their spread becomes the uncertainty.
 """
 
 from __future__ import annotations

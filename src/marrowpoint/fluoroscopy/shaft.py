@@ -90,7 +90,7 @@ def fit_shaft(attenuation: FloatImage, usable: FloatImage, bar: Bar, *, piece_px
         half = 1.4 * width + 6
         across = np.arange(-half, half + STEP_PX, STEP_PX)
         strip = sample_strip(attenuation, tuple(origin), tuple(axis), along, across)
-        slope = np.gradient(strip, STEP_PX, axis=1)
+        slope = np.gradient(strip.astype(np.float64), STEP_PX, axis=1)
         kept = (along >= start) & (along <= stop)
         if kept.sum() < BLOCK_PX:
             return None
@@ -133,12 +133,12 @@ def _inside(origin: Floats, axis: Floats, along: Floats, usable: FloatImage) -> 
     ok[ok] = usable[rows[ok], columns[ok]] > 0
     middle = int(np.argmin(np.abs(along)))
     if not ok[middle]:
-        return np.zeros_like(ok)
+        return np.zeros(ok.shape, bool)
     # only the run of samples around the middle
     bad = np.flatnonzero(~ok)
     left = bad[bad < middle].max(initial=-1)
     right = bad[bad > middle].min(initial=len(ok))
-    run = np.zeros_like(ok)
+    run: NDArray[np.bool_] = np.zeros(ok.shape, bool)
     run[left + 1 : right] = True
     return run
 

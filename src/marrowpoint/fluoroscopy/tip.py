@@ -1,9 +1,9 @@
 """The tip by a model, not a threshold.
 
-A tapered tip fades into the background 1.5 to 2 mm beyond its half height. A needle that leans toward the beam has a second trap:
-the rim of its shaft, seen as an ellipse, is cast *beyond* the apex. Both are in the model: a cylinder with a conical end, seen at an
-angle, whose outline and depth along the axis follow from plane geometry; the cross-section is the shaft's own, so that solid, hollow and
-display curve need not be known.
+A tapered tip fades into the background 1.5 to 2 mm beyond its half height. A needle that leans toward the beam has a second
+trap: the rim of its shaft, seen as an ellipse, is cast *beyond* the apex where the cone is short. Both are in the model: the
+thickness of a cylinder with a conical end, seen at an angle, shown with the display curve and the blur that the shaft's own
+cross-section has. Cone and angle are not known, so all are tried, and their disagreement is the uncertainty.
 """
 
 from __future__ import annotations
@@ -87,7 +87,12 @@ def fit_tip(attenuation: FloatImage, shaft: Shaft, section: Section, *, at_stop:
     core = np.abs(across) <= half
     profile, level = _profile(excess, along, across, width)
     data = _Data(
-        excess=excess[:, core], step=step, start=float(along[0]), across=across[core], section=section, texture=np.ones(1, np.float32)
+        excess=excess[:, core],
+        step=step,
+        start=float(along[0]),
+        across=across[core],
+        section=section,
+        texture=np.ones(1, np.float32),
     )
     plain = _model(np.array([-9.0 * width, -8.9 * width]), data, SHAPES[0])[0]
     # what the solid cylinder does not explain (an open bore, edge enhancement) is carried along to the tip
@@ -108,7 +113,8 @@ class _Data:
 
     @property
     def along(self) -> NDArray[np.float64]:
-        return self.start + self.step * np.arange(len(self.excess))
+        places: NDArray[np.float64] = self.start + self.step * np.arange(len(self.excess), dtype=np.float64)
+        return places
 
 
 def _less_flanks(strip: Floats, across: NDArray[np.float64], half: float) -> Floats:
@@ -166,7 +172,7 @@ def _model(s: NDArray[np.float64], data: _Data, shape: tuple[float, float]) -> F
     value += (thickness[r0, c0 + 1] * (1 - fr) + thickness[r0 + 1, c0 + 1] * fr) * fc
     bright = shown(value, data.section.curve).astype(np.float32)
     blur = max(0.4, data.section.blur_px / data.step)
-    smooth: Floats = cv2.GaussianBlur(bright, (9, 9), blur, borderType=cv2.BORDER_REPLICATE)
+    smooth = np.asarray(cv2.GaussianBlur(bright, (9, 9), blur, borderType=cv2.BORDER_REPLICATE), np.float32)
     return smooth * data.texture[None, :]
 
 
