@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
+from marrowpoint.assess import ULTRASOUND
 from marrowpoint.assessment import Assessment
 from marrowpoint.report.ink import (
     BLACK,
@@ -127,7 +128,7 @@ def _key(assessment: Assessment) -> list[tuple[str, Colour, bool]]:
     key: list[tuple[str, Colour, bool]] = []
     cortex, needle, placement = assessment.cortex, assessment.needle, assessment.placement
     if cortex is not None:
-        key.append(("hip bone", SKY, False))
+        key.append(("bone surface" if assessment.frame.reference.modality in ULTRASOUND else "hip bone", SKY, False))
     if needle is not None:
         key += [("needle", YELLOW, False), ("tip, 95 %", WHITE, False)]
     if placement is not None and placement.entry is not None:

@@ -125,7 +125,9 @@ def _draw_distance(
         stroke(picture, np.array([tip, end]), colour, 1.5 * window.line_px, dash_px=5 * window.line_px if dashed else 0.0)
     _dot(picture, end, colour, 2.2 * window.line_px)
     middle = ((tip[0] + end[0]) / 2, (tip[1] + end[1]) / 2)
-    words = f"thin bone {distance.value:.1f} {distance.unit}" if dashed else f"{distance.value:.1f} {distance.unit}"
+    # a length on a line is positive; on which side of the bone it lies, the picture shows
+    length = f"{abs(distance.value):.1f} {distance.unit}"
+    words = f"thin bone {length}" if dashed else length
     return [Label(text=words, at=middle, colour=colour)]
 
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
+from marrowpoint.assess import ULTRASOUND
 from marrowpoint.assessment import Assessment
 from marrowpoint.report.greys import Window, cut_out, grey_levels
 from marrowpoint.report.icons import draw_icon, draw_key, severity_band
@@ -156,7 +157,8 @@ def _footer(assessment: Assessment, width_px: int, unit_px: float) -> Picture:
     acquired = "date not stated" if reference.acquired is None else reference.acquired.strftime("%Y-%m-%d %H:%M")
     view = VIEW_WORDS[assessment.frame.view.kind]
     made = f"marrowpoint {provenance.marrowpoint}, profile {provenance.profile} {provenance.profile_sha256[:8]}"
-    text = " | ".join((frame_name(reference), acquired, view, made, RESEARCH_ONLY))
+    told = (frame_name(reference), acquired, "ultrasound" if reference.modality in ULTRASOUND else view, made, RESEARCH_ONLY)
+    text = " | ".join(told)
     margin = round(20 * unit_px)
     lines = [Line(text=part, size_px=size, colour=QUIET) for part in wrap(text, size, width_px - 2 * margin, most_lines=4)]
     words = write_lines(lines, width_px - 2 * margin)

@@ -17,7 +17,7 @@ from marrowpoint.frame import SpacingSource
 from marrowpoint.measurement import Bound, Measurement, Unit
 from marrowpoint.report.ink import SEVERITY_COLOUR
 from marrowpoint.report.record import Record
-from marrowpoint.report.words import FLAG_WORDS, MEASUREMENT_WORDS, RESEARCH_ONLY, SCALE_WORDS, VIEW_WORDS, measured
+from marrowpoint.report.words import FLAG_WORDS, MEASUREMENT_WORDS, RESEARCH_ONLY, VIEW_WORDS, measured, scale_source
 from marrowpoint.report.write import whole_file
 from marrowpoint.verdict import SEVERITY, Code, Flag, Severity
 
@@ -134,7 +134,7 @@ def _numbers(record: Record) -> list[tuple[str, str | None, str]]:
 
 def _facts(record: Record) -> list[tuple[str, str]]:
     calibration, view, needle = record["calibration"], record["view"], record["needle"]
-    scale = SCALE_WORDS[SpacingSource(calibration["method"])]
+    scale = scale_source(SpacingSource(calibration["method"]), calibration.get("note", ""))
     if calibration["mm_per_px"] is not None:
         scale = f"{calibration['mm_per_px']:.4f} mm/px \N{PLUS-MINUS SIGN}{100 * calibration['relative_u']:.0f} %, from {scale}"
     angles = [f"{view[name]:.1f}\N{DEGREE SIGN}" for name in ("primary_deg", "secondary_deg") if view[name] is not None]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
+from marrowpoint.assess import ULTRASOUND
 from marrowpoint.assessment import Assessment
 from marrowpoint.measurement import Measurement
 from marrowpoint.report.ink import PAPER, QUIET, WHITE, YELLOW, Colour, Picture, letters, plain, wrap, write_text
@@ -44,11 +45,12 @@ def number_lines(assessment: Assessment, width_px: int, unit_px: float) -> list[
     list of Line
     """
     small = round(25 * unit_px)
+    seen_by_sound = assessment.frame.reference.modality in ULTRASOUND  # sound sees no thickness: it is not missing
     lines: list[Line] = []
     for name, title in MEASUREMENT_WORDS.items():
         measurement: Measurement | None = None if assessment.placement is None else getattr(assessment.placement, name)
         if measurement is None:
-            if name in LARGE:
+            if name == "tip_to_cortex" or (name in LARGE and not seen_by_sound):
                 lines.append(Line(text=f"{title}: not measured", size_px=small, colour=QUIET, space_px=small * 0.5))
             continue
         value, interval = in_words(name, measurement)

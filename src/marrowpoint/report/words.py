@@ -103,7 +103,14 @@ def scale_words(calibration: Calibration) -> str:
     spacing = calibration.spacing
     if spacing is None:
         return "no trusted scale"
-    return f"scale from {SCALE_WORDS[spacing.source]}, \N{PLUS-MINUS SIGN}{100 * spacing.relative_u:.0f} %"
+    return f"scale from {scale_source(spacing.source, spacing.note)}, \N{PLUS-MINUS SIGN}{100 * spacing.relative_u:.0f} %"
+
+
+def scale_source(source: SpacingSource, note: str) -> str:
+    """What gave the scale; an object in the picture is named by its note, for it may be a needle or a ruler."""
+    if source is SpacingSource.INSTRUMENT and note:
+        return note
+    return SCALE_WORDS[source]
 
 
 def next_view(view: View, verdict: Verdict) -> str:
