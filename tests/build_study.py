@@ -55,9 +55,10 @@ def see(needle, tip_mm, primary, secondary, *, roll_deg=0.0, mirrored=False):
 
 
 def frame(
-    primary=0.0, secondary=0.0, *, kind=ViewKind.UNKNOWN, needle=NEEDLE, tip_mm=(0.0, 0.0, 0.0), depth_mm=9.0, clearance_mm=8.0,
-    thickness_mm=16.0, code=Code.PROJECTED_IN_THICK_BONE, path=None, study="1.2.3", side="", sha=None, acquired=None,
-    roll_deg=0.0, mirrored=False, tags_off=(0.0, 0.0), angles=True, flags=(), diameter_mm=3.05, tagged_mm=(0.0, 0.0, 0.0),
+    primary=0.0, secondary=0.0, *, kind=ViewKind.UNKNOWN, needle=NEEDLE, tip_mm=(0.0, 0.0, 0.0), depth_mm=12.0,
+    clearance_mm=8.0, thickness_mm=16.0, code=Code.PROJECTED_IN_THICK_BONE, path=None, study="1.2.3", side="", sha=None,
+    acquired=None, roll_deg=0.0, mirrored=False, tags_off=(0.0, 0.0), angles=True, flags=(), diameter_mm=3.05,
+    tagged_mm=(0.0, 0.0, 0.0),
 ):  # fmt: skip
     """One assessed frame; `depth_mm` is the true length past the cortex, drawn foreshortened."""
     place = np.subtract(tip_mm, tagged_mm)

@@ -40,8 +40,8 @@ def test_three_good_views_are_the_right_spot_and_wait_for_a_person():
     assert result.verdict.code is Code.RIGHT_SPOT
     assert Flag.AWAITING_CONFIRMATION in result.verdict.flags
     assert "must confirm" in result.verdict.text
-    assert result.insertion_depth.lower <= 9.0 <= result.insertion_depth.upper
-    assert result.insertion_depth.value == pytest.approx(9.0, abs=2.0)
+    assert result.insertion_depth.lower <= 12.0 <= result.insertion_depth.upper
+    assert result.insertion_depth.value == pytest.approx(12.0, abs=2.0)
     assert result.bone_thickness.value == pytest.approx(16.0)
     assert result.frames == ("view_-50_0.dcm#1", "view_25_10.dcm#1", "view_92_-5.dcm#1")
     assert len(result.verdict.reasons) >= 5
@@ -74,8 +74,9 @@ def test_bad_news_from_any_one_view_is_enough_and_the_disagreement_is_shown(posi
         pytest.param(({"thickness_mm": 8.0},), "not_thick_in_a_view", id="thickness below the limit in a view"),
         pytest.param(({"thickness_mm": None},) * 3, "thickness_not_judged", id="no view judges thickness"),
         pytest.param(({"thickness_mm": 11.0},) * 3, "thickness_not_proven", id="thickness not certain"),
-        pytest.param(({"depth_mm": 5.0},) * 3, "depth_not_proven", id="hardly past the cortex"),
+        pytest.param(({"depth_mm": 6.0},) * 3, "depth_not_proven", id="hardly past the cortex"),
         pytest.param(({"depth_mm": 40.0},) * 3, "may_be_through", id="deep enough to be through"),
+        pytest.param(({"depth_mm": 30.0}, {"depth_mm": 30.0}), "depth_not_confirmed", id="one view alone bounds the depth"),
         pytest.param(({"depth_mm": None},) * 3, "no_depth_view", id="entry in no view"),
         pytest.param(({"angles": False},) * 3, "no_angles", id="angles missing"),
         pytest.param(({"flags": (Flag.SCALE_CONFLICT,)},), "scale_conflict", id="scale contradictory"),

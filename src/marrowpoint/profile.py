@@ -61,6 +61,7 @@ class StudyLimits:
     depth_from_mm: float
     deepest_mm: float
     depth_per_thickness: float
+    depth_views_ratio: float
     cortex_mm: float
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from marrowpoint.assessment import Assessment
 from marrowpoint.frame import ViewKind
 from marrowpoint.measurement import Measurement, Unit
-from marrowpoint.profile import Profile
+from marrowpoint.profile import Profile, StudyLimits
+from marrowpoint.study.depth import Depth
 from marrowpoint.study.evidence import Evidence, frame_name
 from marrowpoint.verdict import Code, Flag, Reason
 
@@ -19,6 +20,9 @@ FORBIDDING = {
     Flag.AMBIGUOUS_NEEDLE: "more than one object may be the needle",
     Flag.NO_LEARNED_PRIOR: "its outline comes from grey values alone",
 }
+
+# noise of two measured depths, beside which their ratio is asked
+AGREE_WITHIN_MM = 2.0
 
 # frame verdicts that a right spot may be built from
 INSIDE = frozenset({Code.PROJECTED_IN_THICK_BONE, Code.PROJECTED_INSIDE, Code.INDETERMINATE})
@@ -124,12 +128,19 @@ def _depth(evidence: Evidence, profile: Profile) -> Iterator[Reason]:
     if found.lower < limits.depth_from_mm:
         text = f"Depth past the cortex is at most {found}; {limits.depth_from_mm:.0f} mm must be certain."
         yield Reason(code="depth_not_proven", text=text)
-    deepest = limits.deepest_mm
-    if evidence.thickness is not None:
-        deepest = min(deepest, limits.depth_per_thickness * evidence.thickness.value)
-    if found.upper > deepest:
+    if not _confirmed(depth, limits):
+        text = "Only one view bounds the depth; bone bulging toward the tube may hide the entry. Take another view across it."
+        yield Reason(code="depth_not_confirmed", text=text)
+    run = float("inf") if evidence.thickness is None else limits.depth_per_thickness * evidence.thickness.value
+    if found.upper > limits.deepest_mm or found.value > run:
         text = (
-            f"The needle may lie as deep as {found.upper:.0f} mm along its shaft; beyond {deepest:.0f} mm it may have come out "
-            "through the far cortex, which no outline shows. Check with a view along the needle."
+            f"The needle may lie {found} deep along its shaft; beyond {min(run, limits.deepest_mm):.0f} mm it may have come "
+            "out through the far cortex, which no outline shows. Check with a view along the needle."
         )
         yield Reason(code="may_be_through", text=text)
+
+
+def _confirmed(depth: Depth, limits: StudyLimits) -> bool:
+    """Whether a second view bounds the depth nearly as tightly: then both see the entry edge on."""
+    found = sorted(view.value for view in depth.views if view is not None)
+    return len(found) > 1 and found[1] <= limits.depth_views_ratio * found[0] + AGREE_WITHIN_MM
