@@ -208,3 +208,10 @@ def test_every_banner_is_short():
     }
     assert len(texts) > 6
     assert max(map(len, texts)) <= 72
+
+
+def test_the_thresholds_come_from_the_profile():
+    strict = replace(PROFILE, verdict=replace(PROFILE.verdict, thick_from_mm=15.0))
+    placement = placed(INSIDE, mm(10, 12, 14))
+    assert judge(placement).code is Code.PROJECTED_IN_THICK_BONE
+    assert judge_frame(NEEDLE, CORTEX, placement, OBLIQUE, strict).code is Code.PROJECTED_IN_MARGINAL_BONE

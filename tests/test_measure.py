@@ -63,7 +63,7 @@ def test_one_projection_is_one_sided():
 def test_depth_and_reserve_lie_along_the_shaft():
     placement = measure(disc(), needle((200.0, 330.0)))
     assert placement.insertion_depth.value == pytest.approx(40 * 0.2, abs=0.02)
-    assert placement.insertion_depth.bound is Bound.LOWER
+    assert placement.insertion_depth.bound is Bound.ESTIMATE
     assert placement.far_cortex_reserve.value == pytest.approx(200 * 0.2, abs=0.05)
     assert placement.entry == pytest.approx((200.0, 370.0), abs=0.1)
     assert measure(disc(), needle((200.0, 330.0), end_on=True)).insertion_depth is None
@@ -175,7 +175,7 @@ def test_same_input_same_numbers():
     assert measure(disc(), needle((200.0, 300.0))) == measure(disc(), needle((200.0, 300.0)))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     angle=st.floats(0, 2 * np.pi), offset=st.floats(0, 180), edge_sd=st.floats(0.2, 6), tip_sd=st.floats(0.1, 4),
     seed=st.integers(0, 10_000),
@@ -192,12 +192,11 @@ def test_nothing_is_ever_infinite_and_turning_changes_nothing(angle, offset, edg
     assert one.lower == pytest.approx(other.lower, abs=0.15 + 0.02 * one.expanded_uncertainty)
 
 
-@pytest.mark.parametrize("offset", [60.0, 100.0, 118.0, 121.0, 150.0])
-def test_the_truth_lies_inside_the_interval_as_often_as_stated(offset):
+def test_the_truth_lies_inside_the_interval_as_often_as_stated():
     """Needle, outline and scale are drawn about the truth by their stated uncertainty; so are blunders of the outline."""
-    rng = np.random.default_rng(int(offset))
-    truth_mm, held, tries = (RADIUS - offset) * 0.2, 0, 150
-    for _ in range(tries):
+    rng = np.random.default_rng(11)
+    held = []
+    for offset in (60.0, 100.0, 118.0, 121.0, 150.0) * 50:
         confidence = float(rng.uniform(0.6, 0.95))
         edge = rng.normal(0, 4.0 * (3 if rng.random() > confidence else 1))
         seen = (CENTRE[0] + rng.normal(0, 1.0), CENTRE[1] + offset + rng.normal(0, 3.0))
@@ -205,8 +204,8 @@ def test_the_truth_lies_inside_the_interval_as_often_as_stated(offset):
         calibration = scale(0.2 * (1 + rng.normal(0, 0.03)), u=0.06)
         pin = needle(seen, tip_sd_along_px=3.0, tip_sd_across_px=1.0, confidence=1.0)
         distance = measure(cortex, pin, calibration).tip_to_cortex
-        held += distance.lower <= truth_mm <= distance.upper
-    assert 0.90 <= held / tries <= 0.995
+        held.append(distance.lower <= (RADIUS - offset) * 0.2 <= distance.upper)
+    assert 0.92 <= np.mean(held) <= 0.99
 
 
 def test_it_is_quick():

@@ -210,7 +210,8 @@ def _along_the_shaft(
             row, column = (tip + length * scene.axis) / scene.step
             entry = (float(row), float(column))
             drawn = np.maximum(length - along + scene.edge / slant, 0.0)
-            depth = scene.measurement(length, drawn, Bound.LOWER, "along the shaft to the outline, projected")
+            # no bound: foreshortening makes it too short, shaft that lies over bone before it enters makes it too long
+            depth = scene.measurement(length, drawn, Bound.ESTIMATE, "along the shaft to the outline, as projected")
     if len(ahead):
         length, slant = -float(position[ahead[-1]]), max(float(incidence[ahead[-1]]), MIN_INCIDENCE)
         if _bone_until(scene, -length):

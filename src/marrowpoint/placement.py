@@ -19,7 +19,8 @@ class Placement:
     tip_to_cortex : Measurement or None
         Signed distance from the tip to the nearest point of the outline, at the depth of the tip.
     insertion_depth : Measurement or None
-        Needle past the entry cortex, along the shaft; projected, so a lower bound.
+        Needle past the entry cortex, along the shaft, as projected: foreshortening shortens it, shaft that lies over bone
+        before it enters lengthens it.
     bone_thickness : Measurement or None
         Local thickness at the tip, outer table to outer table.
     in_plane_width : Measurement or None
