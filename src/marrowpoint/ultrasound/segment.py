@@ -27,6 +27,7 @@ TAIL_MM = 5.0  # the echo of bone rings on for several millimetres; the shadow c
 SHADOW_MM = 25.0  # deeper than this the picture fades by itself
 CREST_MM = 1.5  # behind a surface its own echo still rises so far
 MIN_RISE = 0.16  # grey value from the tissue to the crest of bone
+MIN_RISE_SHARE = 0.7  # or of what the grey scale leaves above the tissue
 FLANK_MM = 15.0  # a flank may fall so far from one beam to the next
 ABOVE_MM = (1.2, 6.0)  # where the tissue is that an echo must stand out from
 SKIN_MM = 4.0  # probe face and skin are bright everywhere and are no bone
@@ -37,7 +38,8 @@ JUMP_PER_MM = 0.05  # a flank of the crest drops by more than a millimetre a bea
 JUMP_CAP = 1.2  # one bone may stand in front of another
 MIN_RUN_MM = 3.0  # a shorter piece is speckle
 SHAFT_BAND_MM = (1.5, 4.5)  # a shaft and its copies: toward the probe, and away from it
-SURE_BONE = 0.7
+SURE_BONE = 0.7  # confidence of a beam
+ON_AXIS_MM, FOLLOWED_MM = 1.2, 12.0  # a line so near to the shaft's axis for so long is the shaft
 SHAFT_END_MM = 2.0  # nearer to the tip a line may well be bone
 PLATEAU_MM = 0.5  # a saturated echo: the crest lies at most so far behind its first full sample
 
@@ -162,7 +164,7 @@ def _sums(values: np.ndarray) -> FloatImage:
 def _brightness(smooth: FloatImage, beams: BeamSpace) -> FloatImage:
     """How far each sample stands out from the tissue just above it, as a share of what the picture's grey scale leaves (0..1)."""
     mm, depth = beams.mm_per_sample, smooth.shape[1]
-    top = max(float(np.percentile(smooth[beams.known], 99.5)), 0.4) if beams.known.any() else 1.0
+    top = _top(smooth, beams)
     total = _sums(smooth)
     last = np.clip(np.arange(depth) - int(ABOVE_MM[0] / mm), 1, depth)
     first = np.clip(np.arange(depth) - int(ABOVE_MM[1] / mm), 0, last - 1)
@@ -172,6 +174,11 @@ def _brightness(smooth: FloatImage, beams: BeamSpace) -> FloatImage:
     step, level = smooth - above, smooth - tissue
     bright: FloatImage = np.clip(np.maximum(step / (0.6 * np.maximum(top - above, 0.2)), level / (0.9 * np.maximum(top - tissue, 0.2))), 0, 1)
     return bright
+
+
+def _top(smooth: FloatImage, beams: BeamSpace) -> float:
+    """Grey value of the brightest echoes of the picture."""
+    return max(float(np.percentile(smooth[beams.known], 99.5)), 0.4) if beams.known.any() else 1.0
 
 
 def _quiet(smooth: FloatImage, beams: BeamSpace) -> FloatImage:
@@ -296,13 +303,16 @@ def _without_layers(sample: np.ndarray, beams: BeamSpace) -> np.ndarray:
     """Drop pieces that grow out of the tissue above without a step: layers of fat over a dark muscle, not bone."""
     step = max(int(CREST_MM / beams.mm_per_sample), 1)
     smooth = cv2.GaussianBlur(beams.echo, (0, 0), sigmaX=max(0.35 / beams.mm_per_sample, 0.5), sigmaY=1.0)
+    top = _top(smooth, beams)
     out = np.full_like(sample, np.nan)
     found = pieces(sample, beams)
     weak = []
     for piece in found:
         at = np.rint(sample[piece]).astype(np.int64)
-        rise = np.median(smooth[piece, at] - smooth[piece, np.maximum(at - step, 0)])
-        if rise >= MIN_RISE:
+        before = smooth[piece, np.maximum(at - step, 0)]
+        # where the gain is high, little room is left above tissue
+        needed = min(MIN_RISE, MIN_RISE_SHARE * (top - float(np.median(before))))
+        if np.median(smooth[piece, at] - before) >= needed:
             out[piece] = sample[piece]
         else:
             weak.append(piece)
@@ -365,8 +375,10 @@ def without_shaft(surface: Surface, line: Line, tip_mm: float, beams: BeamSpace,
     points = plane.to_mm(beams.to_frame(np.column_stack([index, surface.sample[index]]))) - line.origin
     along, across = points @ np.asarray(line.direction), points @ np.asarray(line.normal)
     on_shaft = (across > -SHAFT_BAND_MM[0]) & (across < SHAFT_BAND_MM[1]) & (along < tip_mm - SHAFT_END_MM)
-    # a shaft grazing the crest has true bone beside it: that one throws a full shadow
-    on_shaft &= surface.confidence[index] < SURE_BONE
+    # a shaft grazing the crest has true bone beside it, with a full shadow; but a shaft that throws one is followed for long
+    followed = along[(np.abs(across) < ON_AXIS_MM) & (along < tip_mm - SHAFT_END_MM)]
+    if len(followed) == 0 or np.ptp(followed) < FOLLOWED_MM:
+        on_shaft &= surface.confidence[index] < SURE_BONE
     if not on_shaft.any():
         return surface
     sample = surface.sample.copy()
