@@ -8,7 +8,6 @@ from marrowpoint.assessment import Assessment
 from marrowpoint.frame import ViewKind
 from marrowpoint.measurement import Measurement, Unit
 from marrowpoint.profile import Profile, StudyLimits
-from marrowpoint.study.depth import Depth
 from marrowpoint.study.evidence import Evidence, frame_name
 from marrowpoint.verdict import Code, Flag, Reason
 
@@ -23,6 +22,9 @@ FORBIDDING = {
 
 # noise of two measured depths, beside which their ratio is asked
 AGREE_WITHIN_MM = 2.0
+
+# nearer to the beam a drawn depth is more than doubled, and agrees by chance
+CONFIRMING_FROM_DEG = 30.0
 
 # frame verdicts that a right spot may be built from
 INSIDE = frozenset({Code.PROJECTED_IN_THICK_BONE, Code.PROJECTED_INSIDE, Code.INDETERMINATE})
@@ -128,7 +130,7 @@ def _depth(evidence: Evidence, profile: Profile) -> Iterator[Reason]:
     if found.lower < limits.depth_from_mm:
         text = f"Depth past the cortex is at most {found}; {limits.depth_from_mm:.0f} mm must be certain."
         yield Reason(code="depth_not_proven", text=text)
-    if not _confirmed(depth, limits):
+    if not _confirmed(evidence, limits):
         text = "Only one view bounds the depth; bone bulging toward the tube may hide the entry. Take another view across it."
         yield Reason(code="depth_not_confirmed", text=text)
     run = float("inf") if evidence.thickness is None else limits.depth_per_thickness * evidence.thickness.value
@@ -140,7 +142,10 @@ def _depth(evidence: Evidence, profile: Profile) -> Iterator[Reason]:
         yield Reason(code="may_be_through", text=text)
 
 
-def _confirmed(depth: Depth, limits: StudyLimits) -> bool:
+def _confirmed(evidence: Evidence, limits: StudyLimits) -> bool:
     """Whether a second view bounds the depth nearly as tightly: then both see the entry edge on."""
-    found = sorted(view.value for view in depth.views if view is not None)
+    if evidence.depth is None or evidence.shaft is None:
+        return False
+    pairs = zip(evidence.depth.views, evidence.shaft.beam_angles, strict=True)
+    found = sorted(view.value for view, angle in pairs if view is not None and angle.value_deg >= CONFIRMING_FROM_DEG)
     return len(found) > 1 and found[1] <= limits.depth_views_ratio * found[0] + AGREE_WITHIN_MM
