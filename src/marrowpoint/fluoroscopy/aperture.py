@@ -46,7 +46,8 @@ def find_aperture(small: FloatImage, border: Mask) -> Mask:
         return field
     side = max(border.shape)
     rows, columns = np.indices(border.shape, dtype=np.float32)
-    hull = cv2.convexHull(np.argwhere(picture)[:, ::-1].astype(np.int32))[:, 0, ::-1].astype(np.float64)
+    rim = picture & ~(cv2.erode(picture.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0) > 0)
+    hull = cv2.convexHull(np.argwhere(rim)[:, ::-1].astype(np.int32))[:, 0, ::-1].astype(np.float64)
     circle = _circle(points, border.shape)
     if circle is not None:
         r, c, radius = circle

@@ -26,6 +26,8 @@ RIVAL = 0.6  # of the best score: a close runner-up
 SECOND = 0.25  # score from which another bar is metal
 HALF_SCORE, SCORE_STEP = 0.3, 0.07  # score at which a bar is a needle as often as not, and how fast that changes
 WIDTH_DOUBT = 0.35  # log of found over declared width: display curve and scale are not exact
+WIDEST, WIDEST_STEP = 0.036, 0.003  # of the frame: an 8G needle in a 12 cm field; wider straight bars are bones and bolts
+LEAST_SD_PX = 0.15  # shafts are not straighter than that, nor pictures flatter
 CLIPPED_RATIO = 1.4  # over clipped air only the core of a shaft is seen: the same shaft is this much wider beside it
 CLIPPED_SD = 0.4  # widths of doubt where the background at the tip is clipped
 
@@ -95,6 +97,8 @@ def _fit_bars(
             return
         if any(_covers(c.shaft, bar) for c in found):
             continue
+        if any(c.score * RIVAL > bar.score for c in found):
+            return  # a bar's score only shrinks from here: no rival can follow
         left -= 1
         shaft = fit_shaft(exposure.attenuation, usable, bar, piece_px=reach)
         if shaft is None or shaft.length_px < LEAST_LENGTH * shaft.width_px:
@@ -145,7 +149,10 @@ def _same(a: Shaft, b: Shaft) -> bool:
 
 def _judge(exposure: Exposure, shaft: Shaft, bar: Bar, prior: BonePrior | None, expected: float | None) -> _Candidate:
     score = bar.score * shaft.support / MOST_SUPPORT * min(shaft.length_px / (8 * shaft.width_px), 1.0)
-    if expected is not None:
+    if expected is None:
+        share = shaft.width_px / max(exposure.field.shape)
+        score *= float(np.exp(-0.5 * (max(0.0, share - WIDEST) / WIDEST_STEP) ** 2))
+    else:
         score *= float(np.exp(-0.5 * (np.log(shaft.width_px / expected) / WIDTH_DOUBT) ** 2))
     start, stop = (look_at_end(exposure, shaft, at_stop=at_stop) for at_stop in (False, True))
     margin = tip_margin(start, stop)
@@ -188,7 +195,7 @@ def _needle(exposure: Exposure, candidate: _Candidate, share: float) -> Needle:
         width_px=section.width_px,
         width_sd_px=section.width_sd_px,
         tip_sd_along_px=along_sd,
-        tip_sd_across_px=float(np.hypot(shaft.across_sd_px, lever * shaft.angle_sd_rad)),
+        tip_sd_across_px=float(np.sqrt(shaft.across_sd_px**2 + (lever * shaft.angle_sd_rad) ** 2 + LEAST_SD_PX**2)),
         length_px=abs(far - tip.along_px),
         confidence=float(shaft_right * end_right * share),
     )

@@ -153,7 +153,7 @@ def _width(slope: Floats, across: Floats, width: float) -> tuple[float, float]:
     """Width from the mean edges: both edges as the best places of a bump, each to sub-pixel."""
     mean = slope.mean(0)
     tries = np.arange(max(1.5, 0.55 * width), 1.5 * width + 2, 0.25)
-    fine = np.arange(across[0] - 1, across[-1] + 1, 0.125)
+    fine = np.arange(across[0] - 1, across[-1] + 1, 0.25)
     spread = max(0.9, EDGE_BLUR * width)
     # edge strength at every place, then both edges of each tried width
     kernel = np.exp(-0.5 * ((fine[:, None] - across[None, :]) / spread) ** 2)
@@ -172,14 +172,17 @@ def _mid_line(slope: Floats, along: Floats, across: Floats, width: float) -> tup
     template = _bumps(across, -width / 2, width) - _bumps(across, width / 2, width)
     reach = int((0.3 * width + 1.5) / STEP_PX)
     bank = np.array([_shifted(template, k) for k in range(-reach, reach + 1)])
-    for rows in np.array_split(np.arange(len(along)), blocks):
-        gain = bank @ slope[rows].mean(0)
+    bounds = np.linspace(0, len(along), blocks + 1).astype(int)
+    counts = np.diff(bounds)
+    gains = (np.add.reduceat(slope, bounds[:-1], axis=0) / counts[:, None]) @ bank.T
+    typical = np.median(np.abs(gains), axis=1)
+    for k, gain in enumerate(gains):
         peak = float(gain.max())
         if peak <= 0:
             continue
         places.append((peak_offset(gain) - reach) * STEP_PX)
-        middles.append(float(along[rows].mean()))
-        weights.append(min(peak, 3.0 * float(np.median(np.abs(gain))) + peak * 0.5))
+        middles.append(float(along[(bounds[k] + bounds[k + 1]) // 2]) - 0.5 * ((counts[k] + 1) % 2))
+        weights.append(min(peak, 3.0 * float(typical[k]) + peak * 0.5))
     if len(places) < 2:
         return None
     s, n, w = np.array(middles), np.array(places), np.array(weights)
