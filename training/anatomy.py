@@ -39,8 +39,13 @@ def ct_surface(folder: Path, bone: str, step: int) -> tuple[np.ndarray, np.ndarr
     """Outer surface of a CT bone: vertices (V, 3) LPS mm and faces (F, 3)."""
     image = nibabel.load(folder / "ct" / bone[:3] / f"{bone}_mask.nii.gz")
     mask = np.asarray(image.dataobj) > 0
-    box = [slice(max(0, np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != k))).min() - 4),
-                 np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != k))).max() + 5) for k in range(3)]
+    box = [
+        slice(
+            max(0, np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != k))).min() - 4),
+            np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != k))).max() + 5,
+        )
+        for k in range(3)
+    ]
     soft = gaussian_filter(np.pad(mask[tuple(box)], 4).astype(np.float32), 1.0)
     vertices, faces, _, _ = marching_cubes(soft, 0.45, step_size=step)
     index = vertices - 4 + np.array([b.start for b in box])
@@ -55,7 +60,9 @@ def outward(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return faces if np.einsum("ij,ij->i", a, np.cross(b, c)).sum() > 0 else faces[:, ::-1].copy()
 
 
-def fit_shape(model: ShapeModel, cloud: np.ndarray, start: np.ndarray, modes: int, rounds: int, weights: np.ndarray | None = None):
+def fit_shape(
+    model: ShapeModel, cloud: np.ndarray, start: np.ndarray, modes: int, rounds: int, weights: np.ndarray | None = None
+):
     """Rigid pose and weights of the shape model that fit a surface point cloud: (rotation, translation, weights, rms mm)."""
     tree = cKDTree(cloud)
     rotation, translation = start, cloud.mean(0) - start @ model.mean.mean(0)

@@ -40,12 +40,28 @@ def warp(rng: np.random.Generator, tip: np.ndarray, size: int) -> np.ndarray:
     return np.hstack([turn, (centre - turn @ np.full(2, (size - 1) / 2))[:, None]])
 
 
+def soft_bands(rng: np.random.Generator, size: int) -> np.ndarray:
+    """More soft tissue: elliptic cylinders whose edges may run across the bone, mostly along the patient."""
+    out = np.zeros((size, size), np.float32)
+    if rng.random() < 0.4:
+        return out
+    rows, columns = np.indices(out.shape, dtype=np.float32)
+    for _ in range(rng.integers(1, 3)):
+        angle = rng.normal(0, 0.18) if rng.random() < 0.85 else rng.uniform(-1.6, 1.6)
+        across = (columns - rng.uniform(-0.2, 1.2) * size) * np.cos(angle) + (rows - size / 2) * np.sin(angle)
+        chord = np.sqrt(np.maximum(1 - (across / (rng.uniform(0.12, 0.8) * size)) ** 2, 0))
+        out += rng.uniform(0.3, 4.0) * chord
+    return out
+
+
 def expose(rng: np.random.Generator, integral: np.ndarray) -> np.ndarray:
     """Line integrals to a display value that grows with attenuation."""
     size = len(integral)
-    light = np.exp(-integral)
+    light = np.exp(-integral - soft_bands(rng, size))
     scatter = rng.uniform(0, 0.6) if rng.random() < 0.8 else 0.0
-    light = light + scatter * cv2.resize(cv2.blur(cv2.resize(light, (48, 48), interpolation=cv2.INTER_AREA), (17, 17)), (size, size))
+    light = light + scatter * cv2.resize(
+        cv2.blur(cv2.resize(light, (48, 48), interpolation=cv2.INTER_AREA), (17, 17)), (size, size)
+    )
     mean = max(float(np.median(light)), 1e-6)
     counts = 10 ** rng.uniform(1.5, 3.1) * rng.uniform(7, 28)  # the second factor: detector pixels in one of ours
     noise = rng.normal(0, 1, light.shape).astype(np.float32)
@@ -62,9 +78,11 @@ def expose(rng: np.random.Generator, integral: np.ndarray) -> np.ndarray:
 def display(rng: np.random.Generator, x: np.ndarray, field: np.ndarray) -> np.ndarray:
     size = len(x)
     if rng.random() < 0.2:
-        r, c = np.mgrid[-1:1:size * 1j, -1:1:size * 1j].astype(np.float32)
+        r, c = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j].astype(np.float32)
         x = x + x.std() * rng.uniform(-0.5, 0.5) * (r * rng.normal() + c * rng.normal() + 0.7 * (r * r + c * c) * rng.normal())
-    low, high = np.percentile(x[field], [rng.uniform(0, 20) if rng.random() < 0.5 else 0.2, rng.uniform(88, 100) if rng.random() < 0.4 else 99.8])
+    low, high = np.percentile(
+        x[field], [rng.uniform(0, 20) if rng.random() < 0.5 else 0.2, rng.uniform(88, 100) if rng.random() < 0.4 else 99.8]
+    )
     wide = max(high - low, 1e-3)
     x = np.clip((x - low + wide * rng.uniform(0, 0.3)) / (wide * rng.uniform(1, 1.6)), 0, 1)
     choice = rng.random()
@@ -88,7 +106,15 @@ def clutter(rng: np.random.Generator, x: np.ndarray) -> np.ndarray:
         for _ in range(rng.integers(1, 4)):
             text = "".join(rng.choice(list("LRAPOHNE 0123456789:"), rng.integers(1, 9)))
             ink = np.zeros(x.shape, np.uint8)
-            cv2.putText(ink, text, (int(rng.integers(0, size - 30)), int(rng.integers(10, size))), 0, float(rng.uniform(0.25, 0.6)), 255, 1)
+            cv2.putText(
+                ink,
+                text,
+                (int(rng.integers(0, size - 30)), int(rng.integers(10, size))),
+                0,
+                float(rng.uniform(0.25, 0.6)),
+                255,
+                1,
+            )
             x = np.where(ink > 100, np.float32(rng.integers(2)), x)
     if rng.random() < 0.08:
         points = np.cumsum(np.vstack([rng.uniform(0, size, 2), rng.normal(0, size / 6, (6, 2))]), 0)
@@ -97,10 +123,22 @@ def clutter(rng: np.random.Generator, x: np.ndarray) -> np.ndarray:
         x = x + layer / 255 * rng.uniform(0.1, 0.6)
     if rng.random() < 0.06:
         r, c, h, w = rng.integers(0, size - 20), rng.integers(0, size - 20), rng.integers(6, 40), rng.integers(6, 40)
-        x[r : r + h, c : c + w] = rng.random() if rng.random() < 0.5 else x[r : r + h, c : c + w] + rng.normal(0, 0.2, x[r : r + h, c : c + w].shape)
+        x[r : r + h, c : c + w] = (
+            rng.random() if rng.random() < 0.5 else x[r : r + h, c : c + w] + rng.normal(0, 0.2, x[r : r + h, c : c + w].shape)
+        )
     if rng.random() < 0.15:
         blob = np.zeros(x.shape, np.uint8)
-        cv2.ellipse(blob, (int(rng.integers(0, size)), int(rng.integers(0, size))), (int(rng.integers(6, 40)), int(rng.integers(4, 25))), float(rng.uniform(0, 180)), 0, 360, 255, -1, cv2.LINE_AA)
+        cv2.ellipse(
+            blob,
+            (int(rng.integers(0, size)), int(rng.integers(0, size))),
+            (int(rng.integers(6, 40)), int(rng.integers(4, 25))),
+            float(rng.uniform(0, 180)),
+            0,
+            360,
+            255,
+            -1,
+            cv2.LINE_AA,
+        )
         x = x + cv2.blur(blob, (5, 5)) / 255 * rng.uniform(-0.25, 0.25)
     return x
 
@@ -115,7 +153,9 @@ def sample(rng: np.random.Generator, integral, masks, thickness, meta, size: int
     tip = meta[:2].astype(float)
     there = warp(rng, tip, size)
     flags = cv2.WARP_INVERSE_MAP
-    shrunk = cv2.warpAffine(integral.astype(np.float32), there, (size, size), flags=flags | cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    shrunk = cv2.warpAffine(
+        integral.astype(np.float32), there, (size, size), flags=flags | cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     coarse = np.hstack([there[:, :2] * 2, (there[:, 2] + there[:, :2] @ [0.5, 0.5])[:, None]])
     planes = [cv2.warpAffine(m.astype(np.float32), coarse, (half, half), flags=flags | cv2.INTER_LINEAR) for m in masks]
     inside = cv2.warpAffine(np.ones((RENDERED, RENDERED), np.uint8), there, (size, size), flags=flags | cv2.INTER_NEAREST) > 0
@@ -128,7 +168,13 @@ def sample(rng: np.random.Generator, integral, masks, thickness, meta, size: int
     quarter = coarse.copy()
     quarter[:, :2] /= 2
     quarter[:, 2] = (coarse[:, 2] - 0.5) / 2
-    thick = cv2.warpAffine(thickness[..., int(rng.integers(3))], quarter, (half, half), flags=flags | cv2.INTER_NEAREST).astype(np.float32) * 0.15 / 20
+    thick = (
+        cv2.warpAffine(thickness[..., int(rng.integers(3))], quarter, (half, half), flags=flags | cv2.INTER_NEAREST).astype(
+            np.float32
+        )
+        * 0.15
+        / 20
+    )
     weight = (thick > 0).astype(np.float32)
     back = np.linalg.inv(np.vstack([there, [0, 0, 1]]))[:2]
     at = (back[:, :2] @ tip + back[:, 2] + 0.5) / 2 - 0.5
@@ -136,7 +182,12 @@ def sample(rng: np.random.Generator, integral, masks, thickness, meta, size: int
     if seen and meta[2] > 0:
         r, c = int(round(at[1])), int(round(at[0]))
         thick[r - 1 : r + 2, c - 1 : c + 2] = meta[2] / 20
-        weight[r - 1 : r + 2, c - 1 : c + 2] = 12.0
+        weight[r - 1 : r + 2, c - 1 : c + 2] = 40.0  # what is asked of the map is asked at the tip
     fieldhalf = cv2.resize(field.astype(np.float32), (half, half), interpolation=cv2.INTER_AREA) > 0.5
-    return (network_input(x.astype(np.float32), field, size), np.stack(planes) * fieldhalf, np.stack([thick, weight * fieldhalf]), fieldhalf.astype(np.float32),
-            (at if seen else np.array([-1.0, -1.0])).astype(np.float32))
+    return (
+        network_input(x.astype(np.float32), field, size),
+        np.stack(planes) * fieldhalf,
+        np.stack([thick, weight * fieldhalf]),
+        fieldhalf.astype(np.float32),
+        (at if seen else np.array([-1.0, -1.0])).astype(np.float32),
+    )

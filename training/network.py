@@ -17,7 +17,9 @@ class BoneNet(nn.Module):
     def __init__(self, channels: tuple[int, ...] = CHANNELS) -> None:
         super().__init__()
         self.stem = nn.Sequential(block(3, channels[0], 2), block(channels[0], channels[0]))
-        self.down = nn.ModuleList(nn.Sequential(block(a, b, 2), block(b, b)) for a, b in zip(channels, channels[1:], strict=False))
+        self.down = nn.ModuleList(
+            nn.Sequential(block(a, b, 2), block(b, b)) for a, b in zip(channels, channels[1:], strict=False)
+        )
         self.up = nn.ModuleList()
         for k in range(len(channels) - 1, 0, -1):
             layers = [block(channels[k] + channels[k - 1], channels[k - 1])]

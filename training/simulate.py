@@ -12,7 +12,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-
 from anatomy import PERSONS, ShapeModel, femur, load_shape_model, outward, vertebra, vertex_normals
 from raster import local_thickness, needle_chord, occupancy, path_length, thickness_samples
 
@@ -81,9 +80,17 @@ def make_hip(model: ShapeModel, z, rng: np.random.Generator, pitch: float) -> Hi
     crest = np.clip((at - 6) / 12, 0, 1)
     cortex = np.minimum(rng.uniform(0.8, 1.6) * (1 + 0.4 * crest), 0.42 * at)
     inner = shape - normals * cortex[:, None]
-    return Hip(right, pose(z, person, "R", inner), pose(z, person, "L", shape), pose(z, person, "L", inner),
-               np.clip(thick / 0.15, 0, 255).astype(np.uint8), origin, pose(z, person, "R", joint[None])[0],
-               pose(z, person, "L", joint[None])[0], person)
+    return Hip(
+        right,
+        pose(z, person, "R", inner),
+        pose(z, person, "L", shape),
+        pose(z, person, "L", inner),
+        np.clip(thick / 0.15, 0, 255).astype(np.uint8),
+        origin,
+        pose(z, person, "R", joint[None])[0],
+        pose(z, person, "L", joint[None])[0],
+        person,
+    )
 
 
 def thickness_at(hip: Hip, points: np.ndarray, pitch: float) -> np.ndarray:
@@ -142,10 +149,17 @@ def place_needle(hip: Hip, faces: np.ndarray, pitch: float, rng: np.random.Gener
 def camera(rng: np.random.Generator, target: np.ndarray):
     """Source, top-left pixel, right and down steps (LPS mm) and beam axis for a random view of `target`."""
     kind = rng.choice(4, p=[0.28, 0.28, 0.24, 0.20])
-    primary = [rng.uniform(-18, 18), rng.choice([-1, 1]) * rng.uniform(30, 72), rng.choice([-1, 1]) * rng.uniform(15, 50), rng.choice([-1, 1]) * rng.uniform(75, 102)][kind]
+    primary = [
+        rng.uniform(-18, 18),
+        rng.choice([-1, 1]) * rng.uniform(30, 72),
+        rng.choice([-1, 1]) * rng.uniform(15, 50),
+        rng.choice([-1, 1]) * rng.uniform(75, 102),
+    ][kind]
     secondary = rng.uniform(-24, 24)
     a, b = np.deg2rad(primary), np.deg2rad(secondary)
-    beam = np.cos(b) * (np.cos(a) * np.array([0, 1.0, 0]) + np.sin(a) * np.array([1.0, 0, 0])) + np.sin(b) * np.array([0, 0, 1.0])
+    beam = np.cos(b) * (np.cos(a) * np.array([0, 1.0, 0]) + np.sin(a) * np.array([1.0, 0, 0])) + np.sin(b) * np.array(
+        [0, 0, 1.0]
+    )
     sid, sod = rng.uniform(940, 1110), rng.uniform(570, 790)
     up = np.array([0, 0, 1.0]) - beam * beam[2]
     up /= np.linalg.norm(up)
@@ -166,7 +180,7 @@ def project(points, source, corner, right, down, beam, sid):
     d = points - source
     depth = d @ beam
     on = source + d * (sid / depth)[:, None] - corner
-    step = (right @ right)
+    step = right @ right
     return np.stack([on @ right / step, on @ down / step, depth], 1)
 
 
@@ -244,18 +258,28 @@ class Renderer:
         skin = hip.vertices[:, 1].max() + rng.uniform(-25, 55)  # lean patients, and skin that the exposure burns out
         centre = np.array([centre[0], skin - half[1], centre[2]])
         body = ellipsoid_chord(source, rays, centre, half)
-        tissue = np.maximum(body - total, 0) * (1 + rng.uniform(0.005, 0.025) * noise_field(rng, SIZE, rng.uniform(20, 80)) + rng.uniform(0.002, 0.008) * noise_field(rng, SIZE, 8))
+        tissue = np.maximum(body - total, 0) * (
+            1
+            + rng.uniform(0.005, 0.025) * noise_field(rng, SIZE, rng.uniform(20, 80))
+            + rng.uniform(0.002, 0.008) * noise_field(rng, SIZE, 8)
+        )
         for _ in range(rng.integers(0, 7)):
-            gas = np.array([centre[0] + rng.uniform(-90, 90), centre[1] - rng.uniform(-20, 70), hip.joint[2] + rng.uniform(-10, 150)])
+            gas = np.array(
+                [centre[0] + rng.uniform(-90, 90), centre[1] - rng.uniform(-20, 70), hip.joint[2] + rng.uniform(-10, 150)]
+            )
             tissue -= rng.uniform(0.5, 1) * ellipsoid_chord(source, rays, gas, rng.uniform(7, 28, 3))
         radius = rng.choice([4.19, 3.4, 3.05, 3.05, 3.05, 2.41, 2.41, 1.83, 1.83, 1.27, 0.91, 0.72]) / 2
         hollow = radius * 0.78 if rng.random() < 0.35 else 0.0
         reach = rng.uniform(70, 155)
-        steel = needle_chord(source, corner, right, down, SIZE, tip, axis, radius, hollow, rng.uniform(0.3, 1.4) * 2 * radius, reach)
+        steel = needle_chord(
+            source, corner, right, down, SIZE, tip, axis, radius, hollow, rng.uniform(0.3, 1.4) * 2 * radius, reach
+        )
         shaft = steel > 0.15 * radius
         plastic = np.zeros_like(steel)
         if rng.random() < 0.6:
-            hub = needle_chord(source, corner, right, down, SIZE, tip + axis * reach, axis, rng.uniform(3, 11), 0.0, 0.0, rng.uniform(10, 40))
+            hub = needle_chord(
+                source, corner, right, down, SIZE, tip + axis * reach, axis, rng.uniform(3, 11), 0.0, 0.0, rng.uniform(10, 40)
+            )
             if rng.random() < 0.25:
                 steel = steel + 0.12 * hub
             plastic += hub
@@ -263,16 +287,50 @@ class Renderer:
             p = tip + right / np.linalg.norm(right) * rng.uniform(-70, 70) + down / np.linalg.norm(down) * rng.uniform(-70, 70)
             direction = rng.normal(0, 1, 3) - 0.6 * beam * rng.normal()
             direction /= np.linalg.norm(direction)
-            steel = steel + needle_chord(source, corner, right, down, SIZE, p, direction, rng.uniform(0.3, 1.0), 0.0, 1.0, rng.uniform(60, 250))
-        mu = [np.maximum(SOFT[e] * np.maximum(tissue, 0) + CORTICAL[e] * cortical + MARROW[e] * core + STEEL[e] * steel + 0.9 * SOFT[e] * plastic, 0) for e in range(3)]
+            steel = steel + needle_chord(
+                source, corner, right, down, SIZE, p, direction, rng.uniform(0.3, 1.0), 0.0, 1.0, rng.uniform(60, 250)
+            )
+        mu = [
+            np.maximum(
+                SOFT[e] * np.maximum(tissue, 0)
+                + CORTICAL[e] * cortical
+                + MARROW[e] * core
+                + STEEL[e] * steel
+                + 0.9 * SOFT[e] * plastic,
+                0,
+            )
+            for e in range(3)
+        ]
         integral = -np.log(sum(w * np.exp(-m) for w, m in zip(WEIGHT, mu, strict=True)))
-        samples = thickness_samples(hip.volume, hip.origin, self.pitch, source, corner + (right + down) / 2, right * 2, down * 2, HALF, 1.0, int(rng.integers(2**31)))
+        samples = thickness_samples(
+            hip.volume,
+            hip.origin,
+            self.pitch,
+            source,
+            corner + (right + down) / 2,
+            right * 2,
+            down * 2,
+            HALF,
+            1.0,
+            int(rng.integers(2**31)),
+        )
         uv = project(tip[None], *args)[0]
         return dict(
             integral=integral.astype(np.float16),
             masks=np.stack([outer > 0.3, others > 0.3, shaft]).astype(np.uint8),
             thickness=samples[..., :3].astype(np.uint8),
-            meta=np.array([uv[0], uv[1], tip_thickness, ["marrow", "thin", "short", "cortical", "through"].index(kind), *angles, radius, abs(axis @ beam)], np.float32),
+            meta=np.array(
+                [
+                    uv[0],
+                    uv[1],
+                    tip_thickness,
+                    ["marrow", "thin", "short", "cortical", "through"].index(kind),
+                    *angles,
+                    radius,
+                    abs(axis @ beam),
+                ],
+                np.float32,
+            ),
         )
 
 
@@ -289,8 +347,16 @@ def main() -> None:
     started = time.time()
     renderer = Renderer(args.anatomy, args.cache, args.hips, args.seed)
     print(f"{args.hips} hips in {time.time() - started:.0f} s", flush=True)
-    shapes = dict(integral=((SIZE, SIZE), np.float16), masks=((3, SIZE, SIZE), np.uint8), thickness=((HALF, HALF, 3), np.uint8), meta=((8,), np.float32))
-    arrays = {k: np.lib.format.open_memmap(args.cache / f"{args.name}_{k}.npy", "w+", t, (args.count, *s)) for k, (s, t) in shapes.items()}
+    shapes = dict(
+        integral=((SIZE, SIZE), np.float16),
+        masks=((3, SIZE, SIZE), np.uint8),
+        thickness=((HALF, HALF, 3), np.uint8),
+        meta=((8,), np.float32),
+    )
+    arrays = {
+        k: np.lib.format.open_memmap(args.cache / f"{args.name}_{k}.npy", "w+", t, (args.count, *s))
+        for k, (s, t) in shapes.items()
+    }
     done = 0
     while done < args.count:
         picture = renderer.draw()

@@ -14,11 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from torch.nn import functional as F
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
-
 from appearance import sample
 from network import BoneNet
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 KEYS = ("integral", "masks", "thickness", "meta")
 QUANTILES = (0.03, 0.5, 0.97)
@@ -34,6 +33,7 @@ class Pictures(IterableDataset):
         cv2.setNumThreads(1)
         info = get_worker_info()
         rng = np.random.default_rng([self.seed, info.id if info else 0])
+
         def opened() -> list:
             return [{k: np.load(self.cache / f"{n}_{k}.npy", mmap_mode="r") for k in KEYS} for n in self.names]
 
@@ -43,7 +43,9 @@ class Pictures(IterableDataset):
             for _ in range(500):
                 s = rng.choice(len(stores), p=np.array(counts) / sum(counts))
                 k = rng.integers(counts[s])
-                yield tuple(np.ascontiguousarray(a) for a in sample(rng, *(np.asarray(stores[s][key][k]) for key in KEYS), self.size))
+                yield tuple(
+                    np.ascontiguousarray(a) for a in sample(rng, *(np.asarray(stores[s][key][k]) for key in KEYS), self.size)
+                )
 
 
 def dice_loss(p: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
@@ -54,7 +56,9 @@ def losses(out: torch.Tensor, masks, thick, field, tip) -> dict[str, torch.Tenso
     terms = {}
     for k, (name, weight) in enumerate([("hip", 1.0), ("other", 0.25), ("shaft", 0.4)]):
         p = torch.sigmoid(out[:, k]) * field
-        bce = F.binary_cross_entropy_with_logits(out[:, k], masks[:, k], reduction="none", pos_weight=torch.tensor(4.0 if k == 2 else 1.0))
+        bce = F.binary_cross_entropy_with_logits(
+            out[:, k], masks[:, k], reduction="none", pos_weight=torch.tensor(4.0 if k == 2 else 1.0)
+        )
         terms[name] = weight * (2 * (bce * field).sum() / field.sum() + dice_loss(p, masks[:, k]))
     n = out.shape[-1]
     yy, xx = torch.meshgrid(torch.arange(n), torch.arange(n), indexing="ij")
@@ -66,7 +70,10 @@ def losses(out: torch.Tensor, masks, thick, field, tip) -> dict[str, torch.Tenso
     terms["tip"] = 0.08 * (-(heat * logp).sum((1, 2)) * seen).sum() / seen.sum().clamp_min(1)
     median = F.softplus(out[:, 4])
     bounds = [median - F.softplus(out[:, 5]), median, median + F.softplus(out[:, 6])]
-    pinball = sum(torch.maximum(q * (thick[:, 0] - b), (q - 1) * (thick[:, 0] - b)) * (1.0 if q == 0.5 else 3.0) for q, b in zip(QUANTILES, bounds, strict=True))
+    pinball = sum(
+        torch.maximum(q * (thick[:, 0] - b), (q - 1) * (thick[:, 0] - b)) * (1.0 if q == 0.5 else 3.0)
+        for q, b in zip(QUANTILES, bounds, strict=True)
+    )
     terms["thickness"] = 4 * (pinball * thick[:, 1]).sum() / thick[:, 1].sum().clamp_min(1)
     return terms
 
@@ -90,7 +97,13 @@ def evaluate(net, batches) -> dict[str, float]:
         cover.append(((thick[:, 0] >= low) & (thick[:, 0] <= high))[on].float().mean().item())
         error.append((median - thick[:, 0]).abs()[on].median().item() * 20)
     net.train()
-    return dict(dice=float(np.median(dice)), dice10=float(np.percentile(dice, 10)), tip3=float(np.mean(tips)), cover=float(np.mean(cover)), thickness_mm=float(np.mean(error)))
+    return dict(
+        dice=float(np.median(dice)),
+        dice10=float(np.percentile(dice, 10)),
+        tip3=float(np.mean(tips)),
+        cover=float(np.mean(cover)),
+        thickness_mm=float(np.mean(error)),
+    )
 
 
 def main() -> None:
@@ -118,7 +131,13 @@ def main() -> None:
         first, done = done, done + phase["steps"]
         if start >= done:
             continue
-        stream = iter(DataLoader(Pictures(args.cache, config["train"], phase["size"], config["seed"] + 100 * number + start), batch_size=config["batch"], num_workers=config["workers"]))
+        stream = iter(
+            DataLoader(
+                Pictures(args.cache, config["train"], phase["size"], config["seed"] + 100 * number + start),
+                batch_size=config["batch"],
+                num_workers=config["workers"],
+            )
+        )
         fixed = iter(DataLoader(Pictures(args.cache, config["validation"], phase["size"], 7), batch_size=16))
         check = [next(fixed) for _ in range(config["validation_batches"])]
         total: dict[str, float] = {}
@@ -141,7 +160,14 @@ def main() -> None:
             for k, v in terms.items():
                 total[k] = total.get(k, 0.0) + v.item()
             if (step + 1) % config["report"] == 0 or step + 1 == done:
-                row = dict(step=step + 1, size=phase["size"], seconds=round(time.time() - began), rate=f"{rate:.2g}", **{k: round(v / config["report"], 4) for k, v in total.items()}, **{k: round(v, 4) for k, v in evaluate(averaged, check).items()})
+                row = dict(
+                    step=step + 1,
+                    size=phase["size"],
+                    seconds=round(time.time() - began),
+                    rate=f"{rate:.2g}",
+                    **{k: round(v / config["report"], 4) for k, v in total.items()},
+                    **{k: round(v, 4) for k, v in evaluate(averaged, check).items()},
+                )
                 total = {}
                 print(row, flush=True)
                 curves = args.cache / f"{config['name']}_curves.csv"
@@ -150,7 +176,10 @@ def main() -> None:
                     if handle.tell() == 0:
                         writer.writeheader()
                     writer.writerow(row)
-                torch.save(dict(net=net.state_dict(), averaged=averaged.state_dict(), optimiser=optimiser.state_dict(), step=step + 1), checkpoint)
+                torch.save(
+                    dict(net=net.state_dict(), averaged=averaged.state_dict(), optimiser=optimiser.state_dict(), step=step + 1),
+                    checkpoint,
+                )
 
 
 if __name__ == "__main__":
