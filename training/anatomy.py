@@ -1,4 +1,4 @@
-"""Bones to simulate from: a hip shape model fitted to CT hips (for plausible weights and poses), CT sacra, simple femurs and vertebrae.
+"""Bones to simulate from: a hip shape model fitted to CT hips, CT sacra, simple femurs and vertebrae.
 
 Everything is a closed triangle mesh in patient coordinates (LPS, mm): x to the left, y to the back, z to the head.
 """
