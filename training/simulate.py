@@ -101,15 +101,17 @@ def thickness_at(hip: Hip, points: np.ndarray, pitch: float) -> np.ndarray:
     return hip.volume[i, j, k] * 0.15 * inside
 
 
-def place_needle(hip: Hip, faces: np.ndarray, pitch: float, rng: np.random.Generator):
-    """Tip (LPS mm), axis toward the hub, kind of placement."""
+def place_needle(hip: Hip, faces: np.ndarray, pitch: float, rng: np.random.Generator, front: bool):
+    """Tip (LPS mm), axis toward the hub, kind of placement; from the back (PSIS, crest) or the front (tubercle, crest)."""
+    way = -1.0 if front else 1.0
     normals = vertex_normals(hip.vertices, outward(hip.vertices, faces))
     v = hip.vertices
     ilium = v[:, 2] > hip.joint[2] + 22
-    outer = (normals[:, 1] > -0.2) & ((normals[:, 1] > 0.25) | (normals[:, 0] < -0.3))
-    back = v[:, 1] > np.percentile(v[ilium, 1], 40)
+    facing, deep = way * normals[:, 1], way * v[:, 1]
+    outer = (facing > -0.2) & ((facing > 0.25) | (normals[:, 0] < -0.3))
+    back = deep > np.percentile(deep[ilium], 40)
     probe = thickness_at(hip, v - 1.5 * normals, pitch)
-    psis = v[:, 1] > np.percentile(v[ilium, 1], 82)
+    psis = deep > np.percentile(deep[ilium], 82)
     kind = rng.choice(["marrow", "thin", "short", "cortical", "through"], p=[0.42, 0.20, 0.16, 0.10, 0.12])
     pool = ilium & outer & (back if rng.random() < 0.8 else ilium)
     if kind == "marrow" and rng.random() < 0.7:
@@ -118,7 +120,7 @@ def place_needle(hip: Hip, faces: np.ndarray, pitch: float, rng: np.random.Gener
         pool = ilium & outer & (probe < 7.5)
     for _ in range(200):
         k = rng.choice(np.flatnonzero(pool))
-        axis = normals[k] * rng.uniform(0.2, 1) + np.array([0, 1, 0]) * rng.uniform(0.2, 1.2) + rng.normal(0, 0.35, 3)
+        axis = normals[k] * rng.uniform(0.2, 1) + np.array([0, way, 0]) * rng.uniform(0.2, 1.2) + rng.normal(0, 0.35, 3)
         axis /= np.linalg.norm(axis)
         if axis @ normals[k] < 0.25:
             continue
@@ -146,7 +148,7 @@ def place_needle(hip: Hip, faces: np.ndarray, pitch: float, rng: np.random.Gener
     return None
 
 
-def camera(rng: np.random.Generator, target: np.ndarray):
+def camera(rng: np.random.Generator, target: np.ndarray, front: bool):
     """Source, top-left pixel, right and down steps (LPS mm) and beam axis for a random view of `target`."""
     kind = rng.choice(4, p=[0.28, 0.28, 0.24, 0.20])
     primary = [
@@ -160,6 +162,8 @@ def camera(rng: np.random.Generator, target: np.ndarray):
     beam = np.cos(b) * (np.cos(a) * np.array([0, 1.0, 0]) + np.sin(a) * np.array([1.0, 0, 0])) + np.sin(b) * np.array(
         [0, 0, 1.0]
     )
+    if front and rng.random() < 0.85:  # a supine patient: the detector is in front
+        beam = beam * np.array([-1.0, -1.0, 1.0])
     sid, sod = rng.uniform(940, 1110), rng.uniform(570, 790)
     up = np.array([0, 0, 1.0]) - beam * beam[2]
     up /= np.linalg.norm(up)
@@ -198,9 +202,9 @@ def noise_field(rng, size, grain):
 
 
 class Renderer:
-    def __init__(self, anatomy: Path, cache: Path, hips: int, seed: int, pitch: float = 1.2):
+    def __init__(self, anatomy: Path, cache: Path, hips: int, seed: int, front: float = 0.0, pitch: float = 1.2):
         self.rng = np.random.default_rng(seed)
-        self.pitch = pitch
+        self.pitch, self.front = pitch, front
         model = load_shape_model(anatomy)
         self.faces = outward(model.mean, model.faces)
         self.z = dict(np.load(cache / "anatomy.npz"))
@@ -214,11 +218,12 @@ class Renderer:
     def draw(self):
         rng = self.rng
         hip = self.hips[rng.integers(len(self.hips))]
-        placed = place_needle(hip, self.faces, self.pitch, rng)
+        front = rng.random() < self.front
+        placed = place_needle(hip, self.faces, self.pitch, rng, front)
         if placed is None:
             return None
         tip, axis, kind, tip_thickness = placed
-        source, corner, right, down, beam, sid, angles = camera(rng, tip)
+        source, corner, right, down, beam, sid, angles = camera(rng, tip, front)
         if abs(axis @ beam) > np.cos(np.deg2rad(15)) and rng.random() < 0.8:
             return None
         args = (source, corner, right, down, beam, sid)
@@ -255,8 +260,9 @@ class Renderer:
         core = core * (1 + rng.uniform(0.03, 0.12) * noise_field(rng, SIZE, rng.uniform(2, 6)))
         centre = (hip.joint + hip.left_joint) / 2
         half = np.array([rng.uniform(155, 215), rng.uniform(95, 150), 1e6])
-        skin = hip.vertices[:, 1].max() + rng.uniform(-25, 55)  # lean patients, and skin that the exposure burns out
-        centre = np.array([centre[0], skin - half[1], centre[2]])
+        margin = rng.uniform(-25, 55)  # lean patients, and skin that the exposure burns out
+        skin = hip.vertices[:, 1].min() - margin + half[1] if front else hip.vertices[:, 1].max() + margin - half[1]
+        centre = np.array([centre[0], skin, centre[2]])
         body = ellipsoid_chord(source, rays, centre, half)
         tissue = np.maximum(body - total, 0) * (
             1
@@ -342,10 +348,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=9000)
     parser.add_argument("--hips", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--front", type=float, default=0.0, help="share of needles that come from the front")
     args = parser.parse_args()
     cv2.setNumThreads(1)
     started = time.time()
-    renderer = Renderer(args.anatomy, args.cache, args.hips, args.seed)
+    renderer = Renderer(args.anatomy, args.cache, args.hips, args.seed, args.front)
     print(f"{args.hips} hips in {time.time() - started:.0f} s", flush=True)
     shapes = dict(
         integral=((SIZE, SIZE), np.float16),

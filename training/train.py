@@ -41,7 +41,7 @@ class Pictures(IterableDataset):
             stores = opened()  # again now and then: rendering may still be adding pictures
             counts = [int((self.cache / f"{n}_done.txt").read_text()) for n in self.names]
             for _ in range(500):
-                s = rng.choice(len(stores), p=np.array(counts) / sum(counts))
+                s = rng.integers(len(stores))
                 k = rng.integers(counts[s])
                 yield tuple(
                     np.ascontiguousarray(a) for a in sample(rng, *(np.asarray(stores[s][key][k]) for key in KEYS), self.size)
