@@ -130,21 +130,19 @@ def screenshot(picture: np.ndarray) -> np.ndarray:
     return colour
 
 
-def file_bytes(data: Dataset, keep_share: float) -> bytes:
+def file_bytes(data: Dataset) -> bytes:
     buffer = io.BytesIO()
     data.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()[: round(len(buffer.getvalue()) * keep_share)]
+    return buffer.getvalue()
 
 
 def truth_table(sample: Sample, frames: list[PhantomFrame], content: bytes) -> str:
     lines = [f'["{sample.name}"]', f'sha256 = "{hashlib.sha256(content).hexdigest()}"', f'shows = "{sample.shows}"']
-    lines += [f'study_instance_uid = "{study_uid(sample)}"', f"readable = {str(sample.keep_share == 1).lower()}"]
+    lines += [f'study_instance_uid = "{study_uid(sample)}"']
     lines += [f'view = "{sample.view}"', f'header_scale = "{sample.scale}"']
     needle = sample.scenes[0].needle
     if needle is not None and sample.procedure:
         lines.append(f"needle_od_mm = {needle.outer_diameter_mm}")
-    if sample.keep_share < 1:
-        return "\n".join(lines)
     for number, (frame, allowed) in enumerate(zip(frames, sample.verdicts, strict=True), start=1):
         truth = frame.truth
         lines += ["", f'[["{sample.name}".frames]]', f"number = {number}"]
@@ -176,7 +174,7 @@ def main(folder: Path) -> None:
     tables, rows = [], {}
     for number, sample in enumerate(samples(), start=1):
         frames = [render_scene(scene) for scene in sample.scenes]
-        content = file_bytes(build_dataset(sample, frames, number), sample.keep_share)
+        content = file_bytes(build_dataset(sample, frames, number))
         (folder / sample.name).write_bytes(content)
         tables.append(truth_table(sample, frames, content))
         needle = sample.scenes[0].needle

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,6 @@ class Sample:
     header: dict[str, Any] = field(default_factory=dict)
     monochrome1: bool = False
     colour: bool = False
-    keep_share: float = 1.0
     procedure: bool = True
 
 
@@ -274,14 +273,4 @@ def samples() -> tuple[Sample, ...]:
             },
         ),
     ]
-    cut = replace(
-        pair[0],
-        name="cut_short.dcm",
-        shows="a file cut short in its pixels: a failure record, never a verdict",
-        syntax="rle",
-        study="cut",
-        keep_share=0.6,
-        verdicts=((),),
-        procedure=False,
-    )
-    return (*pair, *frame_verdicts, *others, cut)
+    return (*pair, *frame_verdicts, *others)

@@ -39,7 +39,6 @@ class FileReference:
 
     name: str
     sha256: str
-    readable: bool
     study_instance_uid: str
     frames: tuple[FrameReference, ...]
 
@@ -81,7 +80,6 @@ def _file(name: str, entry: dict) -> FileReference:
     return FileReference(
         name=name,
         sha256=entry["sha256"],
-        readable=entry["readable"],
         study_instance_uid=entry["study_instance_uid"],
         frames=frames,
     )
