@@ -170,7 +170,8 @@ def _surface_depth(scene: UltrasoundScene, right: np.ndarray) -> np.ndarray:
     assert scene.peak is not None
     a = scene.crest_mm * scene.slope**2
     rise: np.ndarray = np.sqrt(a**2 + (scene.slope * (right - scene.peak[1])) ** 2) - a
-    return scene.peak[0] + rise
+    depth: np.ndarray = scene.peak[0] + rise
+    return depth
 
 
 def _distance(scene: UltrasoundScene) -> float | None:
@@ -243,7 +244,8 @@ def _with_needle(
         shaft[:, copy * step :] += strength * single[:, : single.shape[1] - copy * step]
     blurred = ndimage.gaussian_filter(shaft, (1.2, PULSE_MM / SAMPLE_MM))
     covered = np.maximum.accumulate(single > 0.5, axis=1)
-    return np.where(covered, scene.needle_shadow, 1.0) * echo + blurred
+    whole: np.ndarray = np.where(covered, scene.needle_shadow, 1.0) * echo + blurred
+    return whole
 
 
 def _on_screen(scene: UltrasoundScene, shown: FloatImage, origin: np.ndarray) -> FloatImage:

@@ -12,12 +12,13 @@ from marrowpoint.needle import Needle
 from marrowpoint.profile import Profile
 from marrowpoint.ultrasound.beams import BeamSpace, to_beams
 from marrowpoint.ultrasound.field import ProbeKind, Sector, find_sector, tissue_region
-from marrowpoint.ultrasound.judge import judge_scan
-from marrowpoint.ultrasound.locate import Shaft, locate_shaft, measured_again, to_needle
+from marrowpoint.ultrasound.judge import judge_scan, scale_flags
+from marrowpoint.ultrasound.locate import locate_shaft, measured_again, to_needle
 from marrowpoint.ultrasound.measure import measure_scan
 from marrowpoint.ultrasound.plane import Plane
 from marrowpoint.ultrasound.scale import calibrate_scan, scale_of_region
 from marrowpoint.ultrasound.segment import Surface, to_cortex, trace_surface, without_shaft
+from marrowpoint.ultrasound.shaft import Shaft
 from marrowpoint.verdict import Code, Flag, Reason, Verdict
 
 GUESSED_DEPTH_MM = {ProbeKind.LINEAR: 40.0, ProbeKind.CURVILINEAR: 80.0, ProbeKind.PHASED: 140.0}  # for filter widths only
@@ -52,8 +53,10 @@ def assess_scan(start: Assessment, *, profile: Profile) -> Assessment:
         region = scale_of_region(tissue_region(frame.regions), profile.scale).spacing
         sector = find_sector(frame, row_aspect=1.0 if region is None else region.row_mm / region.column_mm)
         calibration = calibrate_scan(frame, sector, profile.scale, profile.ultrasound)
+        if sector.upward:
+            raise NotAssessable("upside_down", "the picture stands on its head: save it with the skin at the top")
     except NotAssessable as error:
-        return replace(start, verdict=_refused((error,)))
+        return replace(start, verdict=_refused((error,), start.calibration))
     plane = _plane(calibration, sector)
     beams = to_beams(frame.pixels, sector, mm_per_column=plane.column_mm)
     found = _search(frame, sector, beams, plane, profile)
@@ -61,7 +64,7 @@ def assess_scan(start: Assessment, *, profile: Profile) -> Assessment:
     cortex = start.cortex or (None if found.surface is None else to_cortex(found.surface, beams, profile.ultrasound))
     done = replace(start, calibration=calibration, needle=needle, cortex=cortex)
     if needle is None or cortex is None:
-        return replace(done, verdict=_refused(found.refusals))
+        return replace(done, verdict=_refused(found.refusals, calibration))
     return _judged(done, needle, cortex, beams, found.shaft if start.needle is None else None, profile)
 
 
@@ -107,8 +110,10 @@ def _plane(calibration: Calibration, sector: Sector) -> Plane:
     return Plane(row_mm=column_mm * sector.row_aspect, column_mm=column_mm)
 
 
-def _refused(errors: tuple[NotAssessable, ...]) -> Verdict:
-    flags = (Flag.OUT_OF_PLANE,) if any(error.code == "out_of_plane" for error in errors) else ()
+def _refused(errors: tuple[NotAssessable, ...], calibration: Calibration) -> Verdict:
+    flags = scale_flags(calibration)
+    if any(error.code == "out_of_plane" for error in errors):
+        flags = (*flags, Flag.OUT_OF_PLANE)
     return Verdict(
         code=Code.NOT_ASSESSABLE,
         text=f"Cannot tell: {errors[0].text}",

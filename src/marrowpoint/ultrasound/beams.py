@@ -121,7 +121,12 @@ def to_beams(pixels: FloatImage, sector: Sector, *, mm_per_column: float) -> Bea
     echo = cv2.remap(fill_marks(pixels, sector), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     known = cv2.remap(sector.picture.astype(np.uint8), x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT) > 0
     return BeamSpace(
-        echo=echo, known=known, sector=sector, step=step, mm_per_sample=step * mm_per_column, pixels=_inverse(sector, step)
+        echo=np.asarray(echo, np.float32),
+        known=known,
+        sector=sector,
+        step=step,
+        mm_per_sample=step * mm_per_column,
+        pixels=_inverse(sector, step),
     )
 
 

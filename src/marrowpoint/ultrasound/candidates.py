@@ -43,7 +43,8 @@ def find_candidates(grid: FloatImage, known: Mask) -> list[Line]:
         # column of the turned picture = along, row = across
         start = np.array([height / 2, width / 2]) - direction * size / 2 - across * size / 2
         matrix = np.array([[direction[1], across[1], start[1]], [direction[0], across[0], start[0]]])
-        contrast = _contrast(cv2.warpAffine(both, matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP))
+        turned = cv2.warpAffine(both, matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        contrast = _contrast(np.asarray(turned, np.float32))
         for _ in range(2):
             row, column = np.unravel_index(int(np.argmax(contrast)), contrast.shape)
             value = float(contrast[row, column])

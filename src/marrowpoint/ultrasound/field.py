@@ -161,7 +161,7 @@ def _body(active: Mask) -> Mask:
     """Largest connected area of speckle, holes filled."""
     shown = active.astype(np.float32)
     dense = (cv2.blur(shown, (BLOCK_PX, BLOCK_PX), borderType=cv2.BORDER_REPLICATE) > 0.45).astype(np.uint8)
-    dense = cv2.morphologyEx(dense, cv2.MORPH_OPEN, np.ones((BLOCK_PX, BLOCK_PX), np.uint8))
+    dense = np.asarray(cv2.morphologyEx(dense, cv2.MORPH_OPEN, np.ones((BLOCK_PX, BLOCK_PX), np.uint8)), np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(dense)
     if count < 2:
         raise NotAssessable("no_ultrasound_picture", "no scanned area was found in the frame")
@@ -222,7 +222,7 @@ def _fan(hull: np.ndarray, body: Mask, active: Mask, row_aspect: float) -> Secto
         return None
     rows, columns = (2 * index for index in np.nonzero(body[::2, ::2]))
     dx, dy = columns - apex[0], (rows * row_aspect - apex[1]) * sign
-    radius, angle = np.hypot(dx, dy), np.arctan2(dx, dy)
+    angle = np.arctan2(dx, dy)
     edges = sorted(float(np.arctan2(p[0] - apex[0], (p[1] - apex[1]) * sign)) for p in (_outer(a, b, apex), _outer(c, d, apex)))
     if np.mean((angle > edges[0] - 0.02) & (angle < edges[1] + 0.02)) < 0.97:
         return None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from marrowpoint.cortex import Cortex
-from marrowpoint.frame import SpacingSource
+from marrowpoint.frame import Calibration
 from marrowpoint.measurement import Measurement, Unit
 from marrowpoint.needle import Needle
 from marrowpoint.placement import Placement
@@ -70,16 +72,32 @@ def _refusal(needle: Needle, cortex: Cortex, distance: Measurement, profile: Pro
 
 
 def _flags(needle: Needle, cortex: Cortex, placement: Placement, profile: Profile, *, fading: bool) -> tuple[Flag, ...]:
-    spacing = placement.calibration.spacing
-    disagree = any("the ruler of" in sentence for sentence in placement.calibration.conflicts)
     found = {
-        Flag.SCALE_UNKNOWN: spacing is None or spacing.source is SpacingSource.NONE,
-        Flag.SCALE_CONFLICT: disagree,
         Flag.OUT_OF_PLANE: fading,
         Flag.LOW_CONFIDENCE_NEEDLE: needle.confidence < profile.verdict.min_needle_confidence,
         Flag.LOW_CONFIDENCE_BONE: cortex.confidence < profile.verdict.min_bone_confidence,
     }
-    return tuple(flag for flag, raised in found.items() if raised)
+    return (*scale_flags(placement.calibration), *(flag for flag, raised in found.items() if raised))
+
+
+def scale_flags(calibration: Calibration) -> tuple[Flag, ...]:
+    """What is to be said of the scale: none, or a ruler that contradicts the header.
+
+    Parameters
+    ----------
+    calibration : Calibration
+
+    Returns
+    -------
+    tuple of Flag
+    """
+    if calibration.spacing is None:
+        return (Flag.SCALE_UNKNOWN,)
+    best = calibration.rungs[0]
+    for rung in calibration.rungs[1:]:
+        if abs(rung.row_mm / best.row_mm - 1) > float(np.hypot(best.relative_u, rung.relative_u)):
+            return (Flag.SCALE_CONFLICT,)
+    return ()
 
 
 def _visibility(needle: Needle, *, fading: bool) -> Reason:

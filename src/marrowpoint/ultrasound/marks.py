@@ -80,4 +80,5 @@ def _bars(pixels: FloatImage) -> Mask:
 
 def _monotone(profile: np.ndarray) -> bool:
     steps = np.diff(profile)
-    return bool(min(np.sum(steps > 0.004), np.sum(steps < -0.004)) <= 0.05 * max(np.sum(np.abs(steps) > 0.004), 1))
+    up, down = int(np.sum(steps > 0.004)), int(np.sum(steps < -0.004))
+    return min(up, down) <= 0.05 * max(up + down, 1)

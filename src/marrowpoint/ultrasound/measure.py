@@ -56,7 +56,7 @@ def measure_scan(
     ahead = _ahead(tip[0], -axis, segments, meets_bone=meets_bone)
     entry = None if ahead is None else tip[0] - axis * ahead
     peak = _peak(foot, cortex, beams, unit)
-    placement = Placement(
+    return Placement(
         calibration=calibration,
         tip_to_cortex=_tip_to_cortex(gap, sd, kind, meets_bone=meets_bone, open_end=open_end),
         nearest_cortex=_point(foot / unit),
@@ -70,7 +70,6 @@ def measure_scan(
         ),
         crest_peak=None if peak is None else _point(peak / unit),
     )  # fmt: skip
-    return placement
 
 
 def _tip_to_cortex(gap: float, sd: float, kind: Unit, *, meets_bone: bool, open_end: bool) -> Measurement:

@@ -49,10 +49,9 @@ class Plane:
         shape = (int(pixels.shape[0] / down), int(pixels.shape[1] / right))
         smooth = cv2.blur(pixels, (max(int(right), 1) | 1, max(int(down), 1) | 1))
         matrix = np.array([[right, 0, 0], [0, down, 0]], np.float64)
-        grid: FloatImage = cv2.warpAffine(
-            smooth, matrix, shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
-        )
-        return grid
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        grid = cv2.warpAffine(smooth, matrix, shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(grid, np.float32)
 
     def strip(self, pixels: FloatImage, line: Line, along: np.ndarray, across: np.ndarray) -> FloatImage:
         """Sample the frame along and across a line.

@@ -17,7 +17,7 @@ from marrowpoint.ultrasound.field import Sector
 MIN_TICKS = 4  # three may be chance
 TICK_WIDTH_PX = (4, 24)
 MAX_TICK_HEIGHT_PX = 5
-MIN_SPACING_PX = 12.0
+MIN_SPACING_PX = 7.0
 TICK_CONTRAST = 0.12
 TOLERANCE_PX = 1.6
 MAJOR = 1.25  # a longer tick is at least so much longer
@@ -72,10 +72,11 @@ def find_ruler(frame: Frame, sector: Sector) -> Ruler | None:
 def _ticks(pixels: FloatImage, sector: Sector) -> np.ndarray:
     """Short flat bars as (row, left column, width), shape (K, 3)."""
     # a bar: darker above and below, along its whole width
-    column = cv2.morphologyEx(pixels, cv2.MORPH_TOPHAT, np.ones((2 * MAX_TICK_HEIGHT_PX + 1, 1), np.uint8))
+    kernel = np.ones((2 * MAX_TICK_HEIGHT_PX + 1, 1), np.uint8)
+    column = np.asarray(cv2.morphologyEx(pixels, cv2.MORPH_TOPHAT, kernel), np.float32)
     bars = (column > TICK_CONTRAST).astype(np.uint8)
     bars[:, _middle(sector)] = 0
-    count, labels, stats, centres = cv2.connectedComponentsWithStats(bars, connectivity=4)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(bars, connectivity=4)
     keep = [
         i
         for i in range(1, count)
@@ -147,5 +148,5 @@ def _per_centimetre(index: np.ndarray, widths: np.ndarray) -> int:
     long = index[widths > MAJOR * np.median(widths)]
     if len(long) < 2 or len(long) > 0.6 * len(index):
         return 1
-    period = int(round(float(np.gcd.reduce(np.diff(np.sort(long)).astype(np.int64)))))
+    period = int(np.gcd.reduce(np.rint(np.diff(np.sort(long))).astype(np.int64)))
     return period if period in RATIOS else 1

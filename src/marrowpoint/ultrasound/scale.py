@@ -1,4 +1,4 @@
-"""How many millimetres a pixel of an ultrasound screen is: the calibrated region, else the depth ruler burned into the picture."""
+"""How many millimetres a pixel of an ultrasound screen is: the calibrated region, else the ruler burned into the picture."""
 
 from __future__ import annotations
 

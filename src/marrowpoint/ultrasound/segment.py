@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy import fft
 
 from marrowpoint.cortex import Cortex
 from marrowpoint.errors import NotAssessable
@@ -22,16 +21,11 @@ from marrowpoint.frame import FloatImage, Mask
 from marrowpoint.profile import UltrasoundLimits
 from marrowpoint.ultrasound.beams import BeamSpace
 from marrowpoint.ultrasound.plane import Line, Plane
+from marrowpoint.ultrasound.score import CREST_MM, bone_score, brightest_echo, smoothed_echo
 
-TAIL_MM = 5.0  # the echo of bone rings on for several millimetres; the shadow counts from there
-SHADOW_MM = 25.0  # deeper than this the picture fades by itself
-CREST_MM = 1.5  # behind a surface its own echo still rises so far
-MIN_RISE = 0.16  # grey value from the tissue to the crest of bone
+MIN_RISE = 0.22  # grey value from the tissue to the crest of bone
 MIN_RISE_SHARE = 0.7  # or of what the grey scale leaves above the tissue
 FLANK_MM = 15.0  # a flank may fall so far from one beam to the next
-ABOVE_MM = (1.2, 6.0)  # where the tissue is that an echo must stand out from
-SKIN_MM = 4.0  # probe face and skin are bright everywhere and are no bone
-RIDGE_WAVELENGTH_MM = 4.0  # a line about 1 to 2 mm thick
 NO_BONE = 0.34  # unary score below which "no bone" is the better explanation of a beam
 SWITCH = 1.6  # cost of a surface that begins or ends, in beams of good bone
 JUMP_PER_MM = 0.05  # a flank of the crest drops by more than a millimetre a beam
@@ -96,129 +90,6 @@ def trace_surface(beams: BeamSpace, *, shortest_mm: float) -> Surface:
     if sum(_length_mm(sample, piece, beams) for piece in pieces(sample, beams)) < shortest_mm:
         raise NotAssessable("no_bone", "no bright line with a shadow behind it was found")
     return Surface(sample=sample, confidence=np.where(np.isfinite(sample), confidence, 0.0))
-
-
-def bone_score(beams: BeamSpace) -> FloatImage:
-    """How much each sample looks like the surface of bone: bright, a line, and dark behind.
-
-    Parameters
-    ----------
-    beams : BeamSpace
-
-    Returns
-    -------
-    ndarray of shape (B, D), float32
-        0..1.
-    """
-    mm = beams.mm_per_sample
-    smooth = cv2.GaussianBlur(beams.echo, (0, 0), sigmaX=max(0.35 / mm, 0.5), sigmaY=1.0)
-    shadow = _shadow(smooth, beams)
-    bright = _brightness(smooth, beams)
-    ridge = phase_symmetry(smooth, wavelength=RIDGE_WAVELENGTH_MM / mm)
-    score = shadow * _quiet(smooth, beams) * (0.65 * bright + 0.35 * np.sqrt(ridge * bright))
-    score[~beams.known] = 0
-    score[:, : int(SKIN_MM / mm)] = 0
-    return score.astype(np.float32)
-
-
-def phase_symmetry(image: FloatImage, *, wavelength: float) -> FloatImage:
-    """Bright-line phase symmetry of the monogenic signal at one scale.
-
-    Parameters
-    ----------
-    image : ndarray of shape (M, N)
-    wavelength : float
-        Centre wavelength of the log-Gabor band [px].
-
-    Returns
-    -------
-    ndarray of shape (M, N), float32
-        0..1, large on bright lines.
-    """
-    rows, columns = (fft.next_fast_len(n, real=True) for n in image.shape)
-    spectrum = fft.rfft2(image, s=(rows, columns))
-    v = fft.fftfreq(rows)[:, None].astype(np.float32)
-    u = fft.rfftfreq(columns)[None].astype(np.float32)
-    radius = np.hypot(u, v)
-    radius[0, 0] = 1.0
-    band = np.exp(-(np.log(radius * np.float32(wavelength)) ** 2) / (2 * np.log(0.55) ** 2)).astype(np.float32)
-    band[0, 0] = 0.0
-    filtered = spectrum * band
-    even = fft.irfft2(filtered, s=(rows, columns))[: image.shape[0], : image.shape[1]]
-    odd_u = fft.irfft2(filtered * (1j * u / radius), s=(rows, columns))[: image.shape[0], : image.shape[1]]
-    odd_v = fft.irfft2(filtered * (1j * v / radius), s=(rows, columns))[: image.shape[0], : image.shape[1]]
-    odd = np.hypot(odd_u, odd_v)
-    amplitude = np.hypot(even, odd)
-    threshold = 0.01  # echoes fainter than this are noise of the empty screen
-    symmetry: FloatImage = (np.clip(even - 0.6 * odd - threshold, 0, None) / (amplitude + threshold)).astype(np.float32)
-    return symmetry
-
-
-def _sums(values: np.ndarray) -> FloatImage:
-    """Sums from the probe to each sample, with a leading zero."""
-    sums: FloatImage = np.zeros((values.shape[0], values.shape[1] + 1), np.float32)
-    np.cumsum(values, axis=1, dtype=np.float32, out=sums[:, 1:])
-    return sums
-
-
-def _brightness(smooth: FloatImage, beams: BeamSpace) -> FloatImage:
-    """How far each sample stands out from the tissue just above it, as a share of what the picture's grey scale leaves (0..1)."""
-    mm, depth = beams.mm_per_sample, smooth.shape[1]
-    top = _top(smooth, beams)
-    total = _sums(smooth)
-    last = np.clip(np.arange(depth) - int(ABOVE_MM[0] / mm), 1, depth)
-    first = np.clip(np.arange(depth) - int(ABOVE_MM[1] / mm), 0, last - 1)
-    above = (total[:, last] - total[:, first]) / (last - first)
-    # a flank that the beam grazes glows long before it is met: there only the common tissue level tells it from tissue
-    tissue = np.minimum(above, float(np.percentile(smooth[beams.known], 65)) if beams.known.any() else 0.0)
-    step, level = smooth - above, smooth - tissue
-    bright: FloatImage = np.clip(np.maximum(step / (0.6 * np.maximum(top - above, 0.2)), level / (0.9 * np.maximum(top - tissue, 0.2))), 0, 1)
-    return bright
-
-
-def _top(smooth: FloatImage, beams: BeamSpace) -> float:
-    """Grey value of the brightest echoes of the picture."""
-    return max(float(np.percentile(smooth[beams.known], 99.5)), 0.4) if beams.known.any() else 1.0
-
-
-def _quiet(smooth: FloatImage, beams: BeamSpace) -> FloatImage:
-    """Whether nothing rises again behind each sample (0..1): behind bone the echo only decays, behind layers more layers follow."""
-    calm = cv2.blur(smooth, (max(int(0.8 / beams.mm_per_sample), 1), 1))
-    highest = np.maximum.accumulate(calm[:, ::-1], axis=1)[:, ::-1]
-    rise = np.maximum.accumulate((highest - calm)[:, ::-1], axis=1)[:, ::-1]
-    after = np.minimum(np.arange(smooth.shape[1]) + int(CREST_MM / beams.mm_per_sample), smooth.shape[1] - 1)
-    quiet: FloatImage = np.clip(1.6 - 2.0 * rise[:, after] / np.maximum(calm, 0.1), 0, 1)
-    return quiet
-
-
-def _shadow(smooth: FloatImage, beams: BeamSpace) -> FloatImage:
-    """How dark it is behind each sample (0..1)."""
-    mm, depth = beams.mm_per_sample, smooth.shape[1]
-    # what lies outside the picture is dark too, but no shadow
-    total, count = _sums(np.where(beams.known, smooth, 0)), _sums(beams.known)
-    index = np.arange(depth)
-    first = np.minimum(index + int(TAIL_MM / mm), depth)
-    last = np.minimum(first + int(SHADOW_MM / mm), depth)
-    samples = count[:, last] - count[:, first]
-    behind = (total[:, last] - total[:, first]) / np.maximum(samples, 1)
-    start = int(SKIN_MM / mm)
-    above_from = np.clip(index - int(SHADOW_MM / mm), min(start, depth - 1), depth)
-    above_to = np.maximum(index - int(1.0 / mm), above_from + 1)
-    # a needle or a fascia above would make any tissue look dark by comparison
-    ceiling = float(np.percentile(smooth[beams.known], 75)) if beams.known.any() else 1.0
-    plain = _sums(np.minimum(smooth, ceiling))
-    above = (plain[:, np.minimum(above_to, depth)] - plain[:, above_from]) / np.maximum(above_to - above_from, 1)
-    # one beam's tissue is patchy: the level is shared with its neighbours
-    above = cv2.blur(np.ascontiguousarray(above), (1, 41), borderType=cv2.BORDER_REPLICATE)
-    # how bright tissue would be behind: the picture fades with depth, which a shadow must not be mistaken for
-    tissue = np.percentile(smooth, 75, axis=0)
-    level = _sums(np.minimum(tissue, ceiling)[None])[0]
-    expected = np.clip((level[last] - level[first]) / np.maximum(last - first, 1), 0.5 * above, above)
-    dark = np.clip(1.5 - 2.2 * behind / np.maximum(expected, 0.02), 0, 1)
-    # near the end of the beam there is little or no shadow left to judge by
-    evidence = np.clip(samples / (3.0 / mm), 0, 1)
-    shadow: FloatImage = (dark * evidence + 0.5 * (1 - evidence)).astype(np.float32)
-    return shadow
 
 
 def _best_path(score: FloatImage, beams: BeamSpace) -> np.ndarray:
@@ -302,17 +173,17 @@ def _without_crumbs(sample: np.ndarray, beams: BeamSpace) -> np.ndarray:
 def _without_layers(sample: np.ndarray, beams: BeamSpace) -> np.ndarray:
     """Drop pieces that grow out of the tissue above without a step: layers of fat over a dark muscle, not bone."""
     step = max(int(CREST_MM / beams.mm_per_sample), 1)
-    smooth = cv2.GaussianBlur(beams.echo, (0, 0), sigmaX=max(0.35 / beams.mm_per_sample, 0.5), sigmaY=1.0)
-    top = _top(smooth, beams)
+    smooth = smoothed_echo(beams)
+    # where the gain is high, little room is left above tissue
+    tissue = float(np.percentile(smooth[beams.known], 65)) if beams.known.any() else 0.0
+    needed = min(MIN_RISE, MIN_RISE_SHARE * (brightest_echo(smooth, beams) - tissue))
     out = np.full_like(sample, np.nan)
     found = pieces(sample, beams)
     weak = []
     for piece in found:
         at = np.rint(sample[piece]).astype(np.int64)
-        before = smooth[piece, np.maximum(at - step, 0)]
-        # where the gain is high, little room is left above tissue
-        needed = min(MIN_RISE, MIN_RISE_SHARE * (top - float(np.median(before))))
-        if np.median(smooth[piece, at] - before) >= needed:
+        # the top of a crest stands out even where its flanks do not
+        if np.percentile(smooth[piece, at] - smooth[piece, np.maximum(at - step, 0)], 80) >= needed:
             out[piece] = sample[piece]
         else:
             weak.append(piece)
