@@ -25,7 +25,8 @@ THICKNESS_UNIT_MM = 20.0  # the network speaks of thickness in these units
 # Sides of the boxes of the band-pass channel at the network's size: it shows faint bone edges on steep soft-tissue slopes.
 FINE_PX, COARSE_PX, STRENGTH_PX = 3, 15, 25
 LARGEST_MODEL_BYTES = 64_000_000
-ENOUGH_AGREEMENT = 0.85  # overlap of straight and mirrored answers above which no other quarter turn is tried
+SURE_ENOUGH = 0.6  # overlap of straight and mirrored answers times their certainty; above it no other quarter turn is tried
+CLEARLY_SURER = 0.1  # another quarter turn must be surer by this much: most frames are upright
 EMPTY_PX = 40.0  # less bone than this is no bone to agree on
 
 
@@ -106,7 +107,8 @@ def network_input(attenuation: FloatImage, field: Mask, size: int = INPUT_PX) ->
     fine = _mean(level, FINE_PX) / (_mean(weight, FINE_PX) + np.float32(1e-3))
     coarse = _mean(level, COARSE_PX) / (_mean(weight, COARSE_PX) + np.float32(1e-3))
     band = (fine - coarse) * weight
-    strength: FloatImage = np.sqrt(np.maximum(_mean(band * band, STRENGTH_PX) / (_mean(weight, STRENGTH_PX) + np.float32(1e-3)), 0))
+    power = _mean(band * band, STRENGTH_PX) / (_mean(weight, STRENGTH_PX) + np.float32(1e-3))
+    strength = np.sqrt(np.maximum(power, 0))
     detail = np.clip(band / (strength + np.float32(0.003)), -3, 3) / 3
     return np.stack([level, detail, weight]).astype(np.float32)
 
@@ -212,27 +214,30 @@ def infer_prior(network: BoneNetwork, exposure: Exposure) -> BonePrior:
 
 
 def _upright(network: BoneNetwork, planes: FloatImage) -> tuple[FloatImage, float]:
-    """Maps in the picture's own orientation: the quarter turn in which the network agrees best with its mirror image.
+    """Maps in the picture's own orientation, and the agreement of straight and mirrored answers.
 
-    The network knows upright patients only; a turned frame is recognised because straight and mirrored answers part.
+    The network knows upright patients only. A turned frame gives itself away: the answer is unsure and its mirror image
+    disagrees; then the four quarter turns are tried and the surest is taken, if it is clearly surer.
     """
-    best: tuple[FloatImage, float] | None = None
-    for turns in range(4):
-        maps, agreement = _with_mirror(network, np.ascontiguousarray(np.rot90(planes, turns, axes=(1, 2))))
-        if best is None or agreement > best[1]:
-            best = np.ascontiguousarray(np.rot90(maps, -turns, axes=(1, 2))), agreement
-        if agreement >= ENOUGH_AGREEMENT:
-            break
-    assert best is not None
-    return best
+    best, agreement, sureness = _with_mirror(network, planes)
+    turns = 0
+    while sureness < SURE_ENOUGH and (turns := turns + 1) < 4:
+        maps, agrees, sure = _with_mirror(network, np.ascontiguousarray(np.rot90(planes, turns, axes=(1, 2))))
+        if sure > sureness + CLEARLY_SURER:
+            best, agreement, sureness = np.ascontiguousarray(np.rot90(maps, -turns, axes=(1, 2))), agrees, sure
+    return best, agreement
 
 
-def _with_mirror(network: BoneNetwork, planes: FloatImage) -> tuple[FloatImage, float]:
+def _with_mirror(network: BoneNetwork, planes: FloatImage) -> tuple[FloatImage, float, float]:
+    """Mean of the answers to a picture and to its mirror image, their overlap, and how sure of the bone they are."""
     straight = _run(network, planes)
     mirrored = _run(network, np.ascontiguousarray(planes[:, :, ::-1]))[:, :, ::-1]
     one, other = _sigmoid(straight[0]), _sigmoid(mirrored[0])
-    overlap = 2 * np.minimum(one, other).sum() / max(float(one.sum() + other.sum()), EMPTY_PX)
-    return np.asarray((_activated(straight) + _activated(mirrored)) / 2, np.float32), float(overlap)
+    overlap = float(2 * np.minimum(one, other).sum() / max(float(one.sum() + other.sum()), EMPTY_PX))
+    both = np.asarray((_activated(straight) + _activated(mirrored)) / 2, np.float32)
+    bone = both[0][both[0] > 0.5]
+    certainty = float(2 * bone.mean() - 1) if bone.size > EMPTY_PX else 0.0
+    return both, overlap, overlap * certainty
 
 
 def _antialiased(image: FloatImage, window: Window) -> FloatImage:
