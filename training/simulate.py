@@ -55,28 +55,34 @@ def torn(shape: np.ndarray, faces: np.ndarray) -> bool:
     return bad > TORN_PX
 
 
-def make_hip(model: ShapeModel, z, rng: np.random.Generator, pitch: float) -> Hip:
+def thickness_volume(vertices: np.ndarray, faces: np.ndarray, pitch: float, probes: np.ndarray):
+    """Local thickness on a grid [mm], the grid's origin, and the thickness at `probes`, at least 2 mm."""
+    origin = vertices.min(0) - 4
+    dims = tuple(int(n) for n in np.ceil((vertices.max(0) + 4 - origin) / pitch).astype(int) + 1)
+    thick = local_thickness(occupancy(vertices, outward(vertices, faces), origin, pitch, dims), pitch)
+    i, j, k = np.clip(np.round((probes - origin) / pitch).astype(int), 0, np.array(dims) - 1).T
+    return thick, origin, np.maximum(thick[i, j, k], 2.0)
+
+
+def make_hip(model: ShapeModel, z, rng: np.random.Generator, pitch: float, sizes=(0.93, 1.07), swell: float = 0.0) -> Hip:
     person = PERSONS[rng.integers(5)]
     spread = z["weights"].std(0)
     if rng.random() < 0.75:
         weights = z["weights"].mean(0) + rng.normal(0, np.linspace(0.95, 0.35, MODES) * spread)
     else:
         weights = 0.75 * z["weights"][rng.integers(len(z["weights"]))] + rng.normal(0, 0.25 * spread)
-    scale = rng.uniform(0.93, 1.07)
+    scale = rng.uniform(*sizes)
     shape = (model.shape(weights) - model.mean.mean(0)) * scale + model.mean.mean(0)
     if torn(shape, model.faces):
-        return make_hip(model, z, rng, pitch)
+        return make_hip(model, z, rng, pitch, sizes, swell)
     joint = (z["joint"] - model.mean.mean(0)) * scale + model.mean.mean(0)
-    right = pose(z, person, "R", shape)
-    origin = right.min(0) - 4
-    dims = tuple(int(n) for n in np.ceil((right.max(0) + 4 - origin) / pitch).astype(int) + 1)
-    faces = outward(right, model.faces)
-    inside = occupancy(right, faces, origin, pitch, dims)
-    thick = local_thickness(inside, pitch)
     normals = vertex_normals(shape, outward(shape, model.faces))
-    probe = (pose(z, person, "R", shape - 1.5 * normals) - origin) / pitch
-    i, j, k = np.clip(np.round(probe).astype(int), 0, np.array(dims) - 1).T
-    at = np.maximum(thick[i, j, k], 2.0)
+    if swell > 0:  # the shape model's rims are smooth means; real crests and tubercles are thicker
+        at = thickness_volume(pose(z, person, "R", shape), model.faces, pitch, pose(z, person, "R", shape - 1.5 * normals))[-1]
+        shape = shape + normals * (rng.uniform(0, swell) * np.clip((at - 5) / 5, 0, 1))[:, None]
+        normals = vertex_normals(shape, outward(shape, model.faces))
+    right = pose(z, person, "R", shape)
+    thick, origin, at = thickness_volume(right, model.faces, pitch, pose(z, person, "R", shape - 1.5 * normals))
     crest = np.clip((at - 6) / 12, 0, 1)
     cortex = np.minimum(rng.uniform(0.8, 1.6) * (1 + 0.4 * crest), 0.42 * at)
     inner = shape - normals * cortex[:, None]
@@ -202,14 +208,18 @@ def noise_field(rng, size, grain):
 
 
 class Renderer:
-    def __init__(self, anatomy: Path, cache: Path, hips: int, seed: int, front: float = 0.0, pitch: float = 1.2):
+    def __init__(
+        self, anatomy: Path, cache: Path, hips: int, seed: int, front: float = 0.0, swell: float = 0.0, pitch: float = 1.2
+    ):
         self.rng = np.random.default_rng(seed)
         self.pitch, self.front = pitch, front
         model = load_shape_model(anatomy)
         self.faces = outward(model.mean, model.faces)
         self.z = dict(np.load(cache / "anatomy.npz"))
         self.left_faces = self.faces[:, ::-1].copy()
-        self.hips = [make_hip(model, self.z, self.rng, pitch) for _ in range(hips)]
+        self.hips = [
+            make_hip(model, self.z, self.rng, pitch, (0.98, 1.15) if swell else (0.93, 1.07), swell) for _ in range(hips)
+        ]
         self.femora = [femur(np.zeros(3), -1, self.rng) for _ in range(16)]
         self.vertebrae = [vertebra(np.zeros(3), self.rng) for _ in range(8)]
         self.sacra = {p: (self.z[f"{p}_S_v"], self.z[f"{p}_S_f"]) for p in PERSONS}
@@ -349,10 +359,11 @@ def main() -> None:
     parser.add_argument("--hips", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--front", type=float, default=0.0, help="share of needles that come from the front")
+    parser.add_argument("--swell", type=float, default=0.0, help="largest thickening of crests, each side [mm]")
     args = parser.parse_args()
     cv2.setNumThreads(1)
     started = time.time()
-    renderer = Renderer(args.anatomy, args.cache, args.hips, args.seed, args.front)
+    renderer = Renderer(args.anatomy, args.cache, args.hips, args.seed, args.front, args.swell)
     print(f"{args.hips} hips in {time.time() - started:.0f} s", flush=True)
     shapes = dict(
         integral=((SIZE, SIZE), np.float16),

@@ -124,7 +124,7 @@ def main() -> None:
         averaged.load_state_dict(state["averaged"])
         optimiser.load_state_dict(state["optimiser"])
         start = state["step"]
-    steps = sum(p["steps"] for p in config["phase"])
+    planned = sum(p["steps"] for p in config["phase"] if "rate" not in p)
     began = time.time()
     done = 0
     for number, phase in enumerate(config["phase"]):
@@ -142,9 +142,9 @@ def main() -> None:
         check = [next(fixed) for _ in range(config["validation_batches"])]
         total: dict[str, float] = {}
         for step in range(max(start, first), done):
-            share = step / steps
+            share = (step - first) / phase["steps"] if "rate" in phase else step / planned
             warm = min(1.0, (step + 1) / 200)
-            rate = float(config["rate"] * warm * (0.5 * (1 + np.cos(np.pi * share)) * 0.98 + 0.02))
+            rate = float(phase.get("rate", config["rate"]) * warm * (0.5 * (1 + np.cos(np.pi * share)) * 0.98 + 0.02))
             for group in optimiser.param_groups:
                 group["lr"] = rate
             x, masks, thick, field, tip = next(stream)
