@@ -150,3 +150,12 @@ def test_a_thinned_outline_keeps_its_shape_and_its_ends(radius_px) -> None:
 def test_a_thinned_outline_invents_no_points() -> None:
     line = drawn_cortex().lines[0]
     assert np.array_equal(thin_out(line), line)
+
+
+def test_doubtful_bars_are_listed_but_are_no_needle() -> None:
+    doubtful = drawn_needle(tip=(10.0, 20.0), confidence=0.3)
+    record = read_back(frame_record(bare_assessment(candidates=(doubtful,))))
+    assert record["needle"] is None
+    (candidate,) = record["needle_candidates"]
+    assert candidate["tip_xy"] == [20.0, 10.0]
+    assert candidate["confidence"] == pytest.approx(0.3)

@@ -9,14 +9,14 @@ import numpy as np
 
 from marrowpoint.assessment import Assessment, Provenance
 from marrowpoint.calibrate import reconcile, spacing_from_needle
-from marrowpoint.cortex import Cortex
+from marrowpoint.cortex import BonePrior, Cortex
 from marrowpoint.errors import NotAssessable
 from marrowpoint.fluoroscopy.field import find_exposure
 from marrowpoint.fluoroscopy.locate import locate_needle
 from marrowpoint.fluoroscopy.prior import BoneNetwork, infer_prior
 from marrowpoint.fluoroscopy.segment import segment_bone
 from marrowpoint.frame import Frame
-from marrowpoint.judge import judge_frame, not_assessable
+from marrowpoint.judge import doubtful_needle, judge_frame, not_assessable
 from marrowpoint.measure import measure_placement
 from marrowpoint.needle import Needle
 from marrowpoint.profile import Profile
@@ -115,6 +115,8 @@ def _assess_fluoroscopy(start: Assessment, profile: Profile, network: BoneNetwor
         done = replace(done, exposure=exposure)
         prior = None if network is None else infer_prior(network, exposure)
         needle = start.needle or locate_needle(exposure, prior=prior, expected_width_px=_expected_width_px(start))
+        if start.needle is None and needle.confidence < profile.verdict.min_needle_confidence:
+            return _without_needle(done, needle, prior)
         done = replace(done, needle=needle)
         rung = None if diameter_mm is None else spacing_from_needle(needle, diameter_mm, profile.scale)
         done = replace(done, calibration=reconcile(frame.header_spacing, rung))
@@ -125,6 +127,17 @@ def _assess_fluoroscopy(start: Assessment, profile: Profile, network: BoneNetwor
     except NotAssessable as error:
         return replace(done, verdict=not_assessable(error))
     return replace(done, placement=placement, verdict=verdict)
+
+
+def _without_needle(done: Assessment, doubtful: Needle, prior: BonePrior | None) -> Assessment:
+    """A frame whose best bar is less likely a needle than not: candidates for a person, bone, no measurement."""
+    candidates = (replace(doubtful, alternatives=()), *doubtful.alternatives)
+    verdict = doubtful_needle(doubtful)
+    try:
+        cortex = done.cortex or segment_bone(done.exposure, None, prior) if done.exposure is not None else done.cortex
+    except NotAssessable:
+        cortex = done.cortex
+    return replace(done, candidates=candidates, cortex=cortex, verdict=verdict)
 
 
 def _assess_ultrasound(start: Assessment, profile: Profile) -> Assessment:

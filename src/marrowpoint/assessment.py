@@ -33,6 +33,8 @@ class Assessment:
     exposure : Exposure or None
         None for ultrasound and for frames that were refused before they were searched.
     needle : Needle or None
+    candidates : tuple of Needle
+        Where no needle is reported: bars too doubtful to be called one, best first.
     outer_diameter_mm : float or None
         Declared needle outer diameter [mm].
     cortex : Cortex or None
@@ -46,6 +48,7 @@ class Assessment:
     frame: Frame
     exposure: Exposure | None = None
     needle: Needle | None = None
+    candidates: tuple[Needle, ...] = ()
     outer_diameter_mm: float | None = None
     cortex: Cortex | None = None
     calibration: Calibration

@@ -96,6 +96,24 @@ def not_assessable(error: NotAssessable) -> Verdict:
     )
 
 
+def doubtful_needle(needle: Needle) -> Verdict:
+    """Verdict of a frame whose best bar is too doubtful to be called a needle.
+
+    Parameters
+    ----------
+    needle : Needle
+        That bar.
+
+    Returns
+    -------
+    Verdict
+        ``not_assessable``.
+    """
+    flags = (Flag.LOW_CONFIDENCE_NEEDLE, *((Flag.AMBIGUOUS_NEEDLE,) if needle.alternatives else ()))
+    reason = Reason(code="low_confidence_needle", text=f"The best candidate has confidence {needle.confidence:.2f}.")
+    return _verdict(Code.NOT_ASSESSABLE, "Cannot tell: no needle is certain enough; mark it by hand", flags, reason)
+
+
 def _refusal(needle: Needle, cortex: Cortex, placement: Placement, limits: VerdictLimits) -> Reason | None:
     """First reason why nothing may be said, if any."""
     if needle.confidence < limits.min_needle_confidence:

@@ -135,6 +135,6 @@ def _key(assessment: Assessment) -> list[tuple[str, Colour, bool]]:
         key.append(("entry", ORANGE, False))
     if cortex is not None and cortex.thickness is not None:
         key.append(("thin bone", VERMILLION, True))
-    if needle is not None and needle.alternatives:
-        key.append(("other candidate", PURPLE, True))
+    if assessment.candidates or (needle is not None and needle.alternatives):
+        key.append(("candidate", PURPLE, True))
     return key

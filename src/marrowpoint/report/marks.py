@@ -66,6 +66,9 @@ def draw_marks(picture: Picture, assessment: Assessment, window: Window, thin_be
         if thin_below_mm is not None:
             _draw_thin_border(drawn, cortex, window, thin_below_mm)
     before = drawn.copy()
+    for number, other in enumerate(assessment.candidates):
+        _draw_shaft(drawn, other, window, PURPLE, dashed=True)
+        labels.append(Label(text=f"needle ({number + 1})?", at=_point(window, other.tip), colour=PURPLE))
     if needle is not None:
         for number, other in enumerate(needle.alternatives):
             _draw_shaft(drawn, other, window, PURPLE, dashed=True)

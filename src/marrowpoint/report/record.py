@@ -63,6 +63,7 @@ def frame_record(assessment: Assessment) -> Record:
         },
         "calibration": _calibration(assessment.calibration),
         "needle": None if needle is None else _needle(needle, assessment.outer_diameter_mm),
+        "needle_candidates": [_candidate(each) for each in assessment.candidates],
         "bone": None if cortex is None else _bone(cortex),
         "measurements": _measurements(assessment.placement),
         "points": _points(assessment.placement),
@@ -193,6 +194,17 @@ def _needle(needle: Needle, outer_diameter_mm: float | None) -> Record:
             {"tip_xy": _xy(other.tip, 2), "axis_xy": _xy(other.axis, 5), "confidence": _number(other.confidence, 3)}
             for other in needle.alternatives
         ],
+    }
+
+
+def _candidate(needle: Needle) -> Record:
+    """A bar too doubtful to be reported as the needle: enough to show it to a person."""
+    return {
+        "tip_xy": _xy(needle.tip, 2),
+        "axis_xy": _xy(needle.axis, 5),
+        "shaft_width_px": _number(needle.width_px, 2),
+        "confidence": _number(needle.confidence, 3),
+        "end_on": needle.end_on,
     }
 
 
