@@ -159,8 +159,8 @@ def test_png_keeps_the_colours() -> None:
 
 
 def test_a_gap_outside_is_told_as_a_positive_length() -> None:
-    # signed distance at most -7: the gap is at least 7
-    assert in_words("tip_to_cortex", mm(-7.0, 1.0, Bound.UPPER)) == ("at least 7.0 mm outside", "6.0 to 8.0")
+    # outside, the printed gap is the least it can be (design section 3)
+    assert in_words("tip_to_cortex", mm(-7.0, 1.0, Bound.LOWER)) == ("at least 7.0 mm outside", "6.0 to 8.0")
     assert in_words("tip_to_cortex", mm(7.0, 1.0, Bound.UPPER)) == ("at most 7.0 mm inside", "6.0 to 8.0")
     assert in_words("bone_thickness", mm(7.0, 1.0, Bound.ESTIMATE)) == ("7.0 mm", "6.0 to 8.0")
 

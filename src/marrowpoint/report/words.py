@@ -62,7 +62,6 @@ ALONG_WING = "a tangential view (beam along the wing)"
 ACROSS_WING = "an iliac oblique view (beam across the wing)"
 
 
-OTHER_SIDE: dict[Bound, Bound] = {Bound.ESTIMATE: Bound.ESTIMATE, Bound.LOWER: Bound.UPPER, Bound.UPPER: Bound.LOWER}
 
 
 def in_words(name: str, measurement: Measurement) -> tuple[str, str]:
@@ -83,7 +82,7 @@ def in_words(name: str, measurement: Measurement) -> tuple[str, str]:
     if name == "tip_to_cortex":
         side = " inside" if value > 0 else " outside"
         if value <= 0:
-            value, lower, upper, bound = -value, -upper, -lower, OTHER_SIDE[bound]
+            value, lower, upper = -value, -upper, -lower  # the bound speaks of the gap, not of its sign
     head = f"{BOUND_WORDS[bound]} {value:.1f} {measurement.unit}{side}".strip()
     return head, f"{_plain_zero(lower)} to {_plain_zero(upper)}"
 
