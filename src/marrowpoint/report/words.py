@@ -63,7 +63,6 @@ ACROSS_WING = "an iliac oblique view (beam across the wing)"
 
 
 
-
 def in_words(name: str, measurement: Measurement) -> tuple[str, str]:
     """A length and its 95 % interval in words; outside of the bone the gap is told as a positive length.
 
