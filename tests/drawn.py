@@ -54,7 +54,8 @@ def drawn_cortex(shape: tuple[int, int] = (200, 300), *, thin: bool = False) -> 
     if thin:
         median = np.where(bone, np.where(np.arange(shape[1]) < 150, 3.0, 12.0), 0.0).astype(np.float32)
         thickness = ThicknessMap(median_mm=median, lower_mm=median, upper_mm=median, frame_shape=shape, method="drawn")
-    return Cortex(bone=bone, lines=(np.array(corners),), edge_sd_px=1.0, confidence=0.9, thickness=thickness, model_sha256="0" * 64)
+    line = np.array(corners)
+    return Cortex(bone=bone, lines=(line,), edge_sd_px=1.0, confidence=0.9, thickness=thickness, model_sha256="0" * 64)
 
 
 def drawn_assessment(**more: Any) -> Assessment:

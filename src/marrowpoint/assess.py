@@ -19,6 +19,7 @@ from marrowpoint.frame import Frame
 from marrowpoint.judge import doubtful_needle, judge_frame, not_assessable
 from marrowpoint.measure import measure_placement
 from marrowpoint.needle import Needle
+from marrowpoint.placement import Placement
 from marrowpoint.profile import Profile
 from marrowpoint.ultrasound.assess import assess_scan
 
@@ -110,13 +111,15 @@ def _assess_fluoroscopy(start: Assessment, profile: Profile, network: BoneNetwor
     # each step that succeeds is kept, whatever refuses after it
     done = start
     frame, diameter_mm = start.frame, start.outer_diameter_mm
+    prior: BonePrior | None = None
     try:
         exposure = find_exposure(frame)
         done = replace(done, exposure=exposure)
         prior = None if network is None else infer_prior(network, exposure)
         needle = start.needle or locate_needle(exposure, prior=prior, expected_width_px=_expected_width_px(start))
         if start.needle is None and needle.confidence < profile.verdict.min_needle_confidence:
-            return _without_needle(done, needle, prior)
+            candidates = (replace(needle, alternatives=()), *needle.alternatives)
+            return _bone_alone(replace(done, candidates=candidates, verdict=doubtful_needle(needle)), prior)
         done = replace(done, needle=needle)
         rung = None if diameter_mm is None else spacing_from_needle(needle, diameter_mm, profile.scale)
         done = replace(done, calibration=reconcile(frame.header_spacing, rung))
@@ -125,19 +128,21 @@ def _assess_fluoroscopy(start: Assessment, profile: Profile, network: BoneNetwor
         placement = measure_placement(cortex, needle, done.calibration, profile)
         verdict = judge_frame(needle, cortex, placement, frame.view, profile)
     except NotAssessable as error:
-        return replace(done, verdict=not_assessable(error))
+        refused = replace(done, verdict=not_assessable(error))
+        return refused if done.needle is not None else _bone_alone(refused, prior)
+    if cortex.confidence < profile.verdict.min_bone_confidence:
+        placement = Placement(calibration=done.calibration)  # a length from an outline nobody trusts would be believed
     return replace(done, placement=placement, verdict=verdict)
 
 
-def _without_needle(done: Assessment, doubtful: Needle, prior: BonePrior | None) -> Assessment:
-    """A frame whose best bar is less likely a needle than not: candidates for a person, bone, no measurement."""
-    candidates = (replace(doubtful, alternatives=()), *doubtful.alternatives)
-    verdict = doubtful_needle(doubtful)
+def _bone_alone(done: Assessment, prior: BonePrior | None) -> Assessment:
+    """A frame without a needle keeps its outline: a person may mark the needle by hand."""
+    if done.cortex is not None or done.exposure is None or prior is None:
+        return done
     try:
-        cortex = done.cortex or segment_bone(done.exposure, None, prior) if done.exposure is not None else done.cortex
+        return replace(done, cortex=segment_bone(done.exposure, None, prior))
     except NotAssessable:
-        cortex = done.cortex
-    return replace(done, candidates=candidates, cortex=cortex, verdict=verdict)
+        return done
 
 
 def _assess_ultrasound(start: Assessment, profile: Profile) -> Assessment:

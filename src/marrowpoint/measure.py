@@ -121,7 +121,9 @@ def measure_placement(cortex: Cortex, needle: Needle, calibration: Calibration, 
     inside = distance.value > 0
     entry, depth, reserve = _along_the_shaft(scene) if inside and not needle.end_on else (None, None, None)
     width = _in_plane_width(scene) if inside else None
-    margin, thin_point = _thin_margin(scene, profile) if inside else (None, None)
+    thickness = _thickness(scene, width, profile) if inside else None
+    # where the map cannot judge the bone at the tip it cannot say how far thin bone is either
+    margin, thin_point = _thin_margin(scene, profile) if thickness is not None else (None, None)
     return Placement(
         calibration=calibration,
         tip_to_cortex=distance,
@@ -130,7 +132,7 @@ def measure_placement(cortex: Cortex, needle: Needle, calibration: Calibration, 
         entry=entry,
         far_cortex_reserve=reserve,
         in_plane_width=width,
-        bone_thickness=_thickness(scene, width, profile) if inside else None,
+        bone_thickness=thickness,
         thin_bone_margin=margin,
         nearest_thin=thin_point,
         shaft_leaves_bone=inside and not needle.end_on and _bone_runs(scene) > 1,
@@ -283,6 +285,8 @@ def _thickness(scene: _Scene, width: Measurement | None, profile: Profile) -> Me
         )
     cap = in_mm.upper if in_mm is not None else np.inf
     value, lower, upper = (min(x, cap) for x in found)
+    if lower < profile.verdict.thin_below_mm and upper >= profile.verdict.thick_from_mm:
+        return None  # from thin to thick: a number here would say more than the map knows
     assert thickness is not None
     method = thickness.method + ("; held below the in-plane width" if found[2] > cap else "")
     return Measurement(
