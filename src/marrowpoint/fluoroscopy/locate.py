@@ -10,7 +10,7 @@ from marrowpoint.cortex import BonePrior
 from marrowpoint.errors import NotAssessable
 from marrowpoint.exposure import Exposure
 from marrowpoint.fluoroscopy.candidates import PIECE_PX, STUB_PX, WORK_SIDE_PX, Bar, find_bars
-from marrowpoint.fluoroscopy.ends import End, look_at_end, tip_margin
+from marrowpoint.fluoroscopy.ends import NEAR_EXIT, End, look_at_end, tip_margin
 from marrowpoint.fluoroscopy.section import fit_section
 from marrowpoint.fluoroscopy.shaft import MOST_SUPPORT, TOLL, Shaft, fit_shaft
 from marrowpoint.fluoroscopy.tip import fit_tip
@@ -29,6 +29,8 @@ WIDTH_DOUBT = 0.35  # log of found over declared width: display curve and scale 
 WIDEST, WIDEST_STEP = 0.036, 0.003  # of the frame: an 8G needle in a 12 cm field; wider straight bars are bones and bolts
 LEAST_SD_PX = 0.15  # shafts are not straighter than that, nor pictures flatter
 CLIPPED_RATIO = 1.4  # over clipped air only the core of a shaft is seen: the same shaft is this much wider beside it
+NO_TIP, CLEAR_HEAT = 0.35, 0.3  # weight of a bar at whose ends the prior sees no tip; heat of a tip that it does see
+PRIOR_TURN, MOST_TURN = 2.0, 6.1  # log odds of an end from the log of the heats, and their limit: the network errs, too
 CLIPPED_SD = 0.4  # widths of doubt where the background at the tip is clipped
 
 
@@ -157,8 +159,11 @@ def _judge(exposure: Exposure, shaft: Shaft, bar: Bar, prior: BonePrior | None, 
     start, stop = (look_at_end(exposure, shaft, at_stop=at_stop) for at_stop in (False, True))
     margin = tip_margin(start, stop)
     if prior is not None:
-        score *= 0.3 + 1.4 * _along(prior, shaft)
-        margin += 2.0 * (_log_heat(prior, shaft.point(shaft.stop_px)) - _log_heat(prior, shaft.point(shaft.start_px)))
+        heats = [_heat(prior, shaft.point(p), e) for p, e in ((shaft.start_px, start), (shaft.stop_px, stop))]
+        # faint or broken edges ask for a second witness
+        score *= float(np.sqrt(shaft.support / MOST_SUPPORT)) * _agreement(score, _along(prior, shaft), max(heats))
+        turn = PRIOR_TURN * float(np.log((0.05 + heats[1]) / (0.05 + heats[0])))
+        margin += float(np.clip(turn, -MOST_TURN, MOST_TURN))
     return _Candidate(shaft=shaft, score=score, margin=margin, end=stop if margin >= 0 else start)
 
 
@@ -168,8 +173,19 @@ def _along(prior: BonePrior, shaft: Shaft) -> float:
     return float(np.mean([_at(prior.shaft, prior, shaft.point(float(p)), 0) for p in places]))
 
 
-def _log_heat(prior: BonePrior, point: tuple[float, float]) -> float:
-    return float(np.log(0.05 + _at(prior.tip, prior, point, 1)))
+def _heat(prior: BonePrior, point: tuple[float, float], end: End) -> float:
+    """Tip heat at an end; none where the shaft runs out of the picture, for no tip is seen there."""
+    return 0.0 if end.exit_widths < NEAR_EXIT else _at(prior.tip, prior, point, 1)
+
+
+def _agreement(score: float, along: float, heat: float) -> float:
+    """Factor on a bar's score: the prior sees a tip at its end, and shaft or at least that tip.
+
+    A bar that is clear by itself keeps a part of its score: the network knows only simulated pelves.
+    """
+    seen = (NO_TIP + (1 - NO_TIP) * min(1.0, heat / CLEAR_HEAT)) * (0.6 + 0.6 * max(along, heat))
+    clear = 0.4 * float(np.clip((score - 0.75) / 0.15, 0.0, 1.0))
+    return max(seen, clear)
 
 
 def _at(grid: FloatImage, prior: BonePrior, point: tuple[float, float], around: int) -> float:
