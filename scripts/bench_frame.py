@@ -70,7 +70,7 @@ def phantom_file(folder: Path) -> tuple[Path, PhantomFrame]:
     )
     frame = render_scene(sample.scenes[0])
     path = folder / sample.name
-    path.write_bytes(file_bytes(build_dataset(sample, [frame], 1), 1.0))
+    path.write_bytes(file_bytes(build_dataset(sample, [frame], 1)))
     return path, frame
 
 
