@@ -81,7 +81,8 @@ def in_words(name: str, measurement: Measurement) -> tuple[str, str]:
     if name == "tip_to_cortex":
         side = " inside" if value > 0 else " outside"
         if value <= 0:
-            value, lower, upper = -value, -upper, -lower  # the bound speaks of the gap, not of its sign
+            # the bound speaks of the gap, not of its sign; + 0.0 turns -0.0 into 0.0
+            value, lower, upper = -value + 0.0, -upper, -lower
     head = f"{BOUND_WORDS[bound]} {value:.1f} {measurement.unit}{side}".strip()
     return head, f"{_plain_zero(lower)} to {_plain_zero(upper)}"
 
