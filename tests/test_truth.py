@@ -27,6 +27,17 @@ WIDEN = 1.5
 # Nearer to the beam than this a needle is a disc and has no tip to find (design section 4).
 END_ON_DEG = 15.0
 
+# Frames on which the program still abstains. One more is a fault; strike out what it has learned to see.
+ABSTAINS = {
+    "psis_iliac_oblique.dcm#1",
+    "outside_monochrome1.dcm#1",
+    "at_cortex.dcm#1",
+    "advancing_multiframe.dcm#1",
+    "advancing_multiframe.dcm#2",
+    "advancing_multiframe.dcm#3",
+    "screenshot_rgb.dcm#1",
+}
+
 FILES, FRAMES = fluoroscopy_files(), fluoroscopy_frames()
 with_needle = [frame for frame in FRAMES if frame.tip is not None and (frame.beam_angle_deg or 0) > END_ON_DEG]
 
@@ -183,6 +194,6 @@ def test_sample_shows_its_verdict(reference: FrameReference) -> None:
     if load_network(None) is None:
         pytest.skip("the model of the learned prior is not installed; without it no hip bone is outlined")
     verdict = assessed(reference).verdict
-    if verdict.code.value == "not_assessable" and "not_assessable" not in reference.verdicts:
+    if verdict.code.value == "not_assessable" and reference.id in ABSTAINS:
         pytest.xfail(f"it abstains where it should see: {verdict.text}")  # safe, but a gap: docs/accuracy.md counts them
     assert verdict.code.value in reference.verdicts, verdict.text
