@@ -16,6 +16,7 @@ ROW = f"{UID},PSIS 1,L,11G,60,50,10:15:00,harvest,attending,zweite Führung"
 SITE = Site(
     study_instance_uid=UID, site="PSIS 1", side="L", needle_od_mm=3.05, volume_ml=60.0, syringe_ml=50.0,
     entry_time="10:15:00", phase="harvest", operator_role="attending", note="zweite Führung",
+    needle="11G",
 )  # fmt: skip
 
 
@@ -56,6 +57,12 @@ def test_what_spreadsheet_programs_write(tmp_path, encoding, mark, end):
     assert read_procedure(sheet(tmp_path, text, encoding)) == {UID: (SITE,)}
 
 
+def test_what_an_audit_asks_beyond_the_needle(tmp_path):
+    text = f"study_instance_uid,total_ml,site_kind,contrast,adverse_event\n{UID},60,Entry,yes,none\n"
+    (site,) = read_procedure(sheet(tmp_path, text))[UID]
+    assert (site.total_ml, site.site_kind, site.contrast, site.adverse_event) == (60.0, "entry", "yes", "none")
+
+
 def test_decimal_comma_between_semicolons(tmp_path):
     found = read_procedure(sheet(tmp_path, f"study_instance_uid;needle;volume_ml\n{UID};3,05mm;12,5\n"))
     assert (found[UID][0].needle_od_mm, found[UID][0].volume_ml) == (3.05, 12.5)
@@ -82,6 +89,9 @@ def test_quoted_note_may_hold_the_separator(tmp_path):
         ("study_instance_uid,volume_ml\n1.2,-3\n", ["line 2", "volume_ml", "-3"]),
         ("study_instance_uid,syringe_ml\n1.2,nan\n", ["line 2", "syringe_ml", "nan"]),
         ("study_instance_uid,phase\n1.2,lunch\n", ["line 2", "phase", "lunch"]),
+        ("study_instance_uid,total_ml\n1.2,all\n", ["line 2", "total_ml", "all"]),
+        ("study_instance_uid,site_kind\n1.2,hole\n", ["line 2", "site_kind", "hole"]),
+        ("study_instance_uid,contrast\n1.2,some\n", ["line 2", "contrast", "some"]),
         ("study_instance_uid,note\n1.2,a,b\n", ["line 2", "3 values"]),
         ('study_instance_uid,note\n1.2,"open\n', ["line 2"]),
         ("study_instance_uid\n1.2\0\n", ["no text"]),

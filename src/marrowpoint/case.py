@@ -56,7 +56,21 @@ def parse_needle(text: str) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """One row of the procedure sheet; only the study is required."""
+    """One row of the procedure sheet; only the study is required.
+
+    Parameters
+    ----------
+    needle : str
+        The needle as written: a gauge is no length.
+    total_ml : float or None
+        Volume of the whole procedure as stated beside the sites' volumes [ml].
+    site_kind : {"entry", "trajectory", "level", ""}
+        What the operator counts as a site: a hole in the cortex, a direction from it, or a depth along it.
+    contrast : {"yes", "no", ""}
+        Whether contrast was injected here.
+    adverse_event : str
+        ``none``, or what happened; empty where the sheet is silent.
+    """
 
     study_instance_uid: str
     site: str = ""
@@ -68,3 +82,8 @@ class Site:
     phase: str = ""
     operator_role: str = ""
     note: str = ""
+    needle: str = ""
+    total_ml: float | None = None
+    site_kind: str = ""
+    contrast: str = ""
+    adverse_event: str = ""

@@ -13,8 +13,11 @@ from marrowpoint.errors import InvalidNeedle, InvalidProcedure
 
 _COLUMNS = (
     "study_instance_uid", "site", "side", "needle", "volume_ml", "syringe_ml", "entry_time", "phase", "operator_role", "note",
+    "total_ml", "site_kind", "contrast", "adverse_event",
 )  # fmt: skip
 _PHASES = ("harvest", "reinjection")
+_SITE_KINDS = ("entry", "trajectory", "level")
+_YES_NO = ("yes", "no")
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 # A sheet lists sites, not patients of a lifetime.
 _MAX_BYTES = 10_000_000
@@ -107,6 +110,11 @@ def _site(columns: list[str], row: list[str], line: int) -> Site:
         phase=_choice(cells.get("phase", "").lower(), _PHASES, f"line {line}, phase"),
         operator_role=cells.get("operator_role", ""),
         note=cells.get("note", ""),
+        needle=cells.get("needle", ""),
+        total_ml=_millilitres(cells.get("total_ml", ""), f"line {line}, total_ml"),
+        site_kind=_choice(cells.get("site_kind", "").lower(), _SITE_KINDS, f"line {line}, site_kind"),
+        contrast=_choice(cells.get("contrast", "").lower(), _YES_NO, f"line {line}, contrast"),
+        adverse_event=cells.get("adverse_event", ""),
     )
 
 
