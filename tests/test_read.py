@@ -23,8 +23,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from marrowpoint.errors import UnreadableImage
 from marrowpoint.frame import Frame, ViewKind
-from marrowpoint.read import find_images, read_frames, read_profile
+from marrowpoint.read import find_images, read_frame, read_frames, read_profile
 
 SCALE = read_profile().scale
 SHARED = Path(__file__).parents[1].parent / "shared"
@@ -97,6 +98,12 @@ def test_monochrome1_is_not_undone(tmp_path):
     two = frame_of(make_dicom(tmp_path / "2.dcm", ramp(4095), bits=12))
     one = frame_of(make_dicom(tmp_path / "1.dcm", ramp(4095), bits=12, PhotometricInterpretation="MONOCHROME1"))
     np.testing.assert_array_equal(one.pixels, two.pixels)
+
+
+def test_monochrome1_is_told(tmp_path):
+    for photometric in ("MONOCHROME1", "MONOCHROME2"):
+        make_dicom(tmp_path / f"{photometric}.dcm", np.eye(12, dtype=np.uint16), PhotometricInterpretation=photometric)
+        assert frame_of(tmp_path / f"{photometric}.dcm").low_is_bright == (photometric == "MONOCHROME1")
 
 
 def test_signed_values_span_the_range(tmp_path):
@@ -265,6 +272,23 @@ def test_frames_of_one_run_share_their_brightness(tmp_path):
     run = np.stack([np.full((8, 8), level, np.uint16) for level in (200, 1000, 60, 40, 500)])
     found = [float(frame.pixels[0, 0]) for frame in frames_of(make_dicom(tmp_path / "a.dcm", run, frames=5, bits=12))]
     np.testing.assert_allclose(np.array(found) / found[0], np.array([200, 1000, 60, 40, 500]) / 200, rtol=1e-5)
+
+
+@pytest.mark.parametrize("syntax", [None, RLELossless])
+def test_one_frame_alone_is_the_same_as_in_its_run(tmp_path, syntax):
+    run = (np.arange(4 * 24 * 20).reshape(4, 24, 20) * 3).astype(np.uint16)
+    dataset = make_dataset(run, frames=4, bits=12)
+    if syntax is not None:
+        dataset.compress(syntax)
+    write_dicom(tmp_path / "run.dcm", dataset)
+    (image,) = find_images([tmp_path / "run.dcm"])
+    for number, frame in enumerate(read_frames(image, scale=SCALE), start=1):
+        alone = read_frame(image, number, scale=SCALE)
+        assert alone.reference == frame.reference
+        assert np.array_equal(alone.pixels, frame.pixels)
+    for number in (0, 5):
+        with pytest.raises(UnreadableImage, match="1 to 4"):
+            read_frame(image, number, scale=SCALE)
 
 
 def test_enhanced_groups_hold_for_their_frame(tmp_path):

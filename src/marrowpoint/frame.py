@@ -228,6 +228,8 @@ class Frame:
         user interface. None for a picture without colour.
     geometry : BeamGeometry or None
         Distances of the cone beam; None where the header states none.
+    low_is_bright : bool
+        The header asks a screen to show low values bright (MONOCHROME1); `pixels` are as stored.
     """
 
     pixels: FloatImage
@@ -239,3 +241,4 @@ class Frame:
     regions: tuple[UltrasoundRegion, ...] = ()
     coloured: Mask | None = None
     geometry: BeamGeometry | None = None
+    low_is_bright: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from marrowpoint.calibrate import spacing_from_header
-from marrowpoint.errors import MarrowpointError, UnsupportedImage
+from marrowpoint.errors import MarrowpointError, UnreadableImage, UnsupportedImage
 from marrowpoint.frame import Frame, FrameReference, ViewKind
 from marrowpoint.profile import ScaleLimits
 from marrowpoint.read.files import ImageFile
@@ -84,30 +85,69 @@ def read_frames(
     """
     if side not in ("", "L", "R"):
         raise ValueError(f"side must be L, R or empty, not {side!r}")
-    with open_dicom(image) as file:
-        try:
-            yield from _frames(file, image, _Statement(view=view, side=side or _side(file.dataset, sides or {}), scale=scale))
-        except MarrowpointError:
-            raise
-        except RecursionError as error:
-            raise nested_too_deep() from error
-        except MemoryError as error:
-            raise out_of_memory() from error
+    with open_dicom(image) as file, _own_errors():
+        yield from _frames(file, image, _Statement(view=view, side=side or _side(file.dataset, sides or {}), scale=scale))
 
 
-def _frames(file: OpenFile, image: ImageFile, statement: _Statement) -> Iterator[Frame]:
+def read_frame(image: ImageFile, number: int, *, scale: ScaleLimits) -> Frame:
+    """Read one frame of a file, without the frames before it: the same that `read_frames` would yield.
+
+    Parameters
+    ----------
+    image : ImageFile
+        From `find_images`.
+    number : int
+        1-based.
+    scale : ScaleLimits
+        Uncertainties and absurd values of the scale ladder.
+
+    Returns
+    -------
+    Frame
+
+    Raises
+    ------
+    UnreadableImage, UnsupportedImage
+        As `read_frames`; also where the file has no such frame.
+    """
+    with open_dicom(image) as file, _own_errors():
+        return next(_frames(file, image, _Statement(view=None, side=_side(file.dataset, {}), scale=scale), only=number))
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    try:
+        yield
+    except MarrowpointError:
+        raise
+    except RecursionError as error:
+        raise nested_too_deep() from error
+    except MemoryError as error:
+        raise out_of_memory() from error
+
+
+def _frames(file: OpenFile, image: ImageFile, statement: _Statement, only: int | None = None) -> Iterator[Frame]:
     with quiet():
         modality = _modality(file.dataset)
         described = describe_pixels(file)
     padding = padding_range(file.dataset, described.signed, described.bits_allocated)
     shared = _shared_scaling(file, described, padding)
-    for index, stored in enumerate(decode_frames(file, described)):
+    for index, stored in _stored_frames(file, described, only):
         scaling = scaling_of([stored], described, padding)
         if shared is not None:
             scaling = shared.widened(scaling)
         with quiet():
             frame = _frame(file, stored, index, scaling, (described, padding, modality, image.relative_path), statement)
         yield frame
+
+
+def _stored_frames(file: OpenFile, described: PixelDescription, only: int | None) -> Iterator[tuple[int, StoredFrame]]:
+    if only is None:
+        yield from enumerate(decode_frames(file, described))
+    elif 1 <= only <= described.frames:
+        yield only - 1, decode_frame(file, described, only - 1)
+    else:
+        raise UnreadableImage("no_such_frame", f"the file has frames 1 to {described.frames}, none with number {only}")
 
 
 def _shared_scaling(file: OpenFile, described: PixelDescription, padding: tuple[int, int] | None) -> Scaling | None:
@@ -157,6 +197,7 @@ def _frame(
         regions=ultrasound_regions(header)[0],
         coloured=coloured,
         geometry=beam_geometry(header, geometry),
+        low_is_bright=stored.photometric == "MONOCHROME1",
     )
 
 
