@@ -1,0 +1,1 @@
+"""Months of procedures in one batch: engine, store, rules and report."""
