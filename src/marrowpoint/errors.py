@@ -8,6 +8,7 @@ The tree::
     |- InvalidProfile      unknown threshold, impossible value
     |- InvalidProcedure    procedure.csv that cannot be understood
     |- InvalidNeedle       a needle size that is none
+    |- InvalidAudit        an audit's database that cannot be used
     `- NotAssessable       read, but no honest verdict is possible (carries a reason code)
 
 A wrong argument of a function is a plain ``ValueError`` or ``TypeError``.
@@ -54,6 +55,10 @@ class InvalidProcedure(MarrowpointError):
 
 class InvalidNeedle(MarrowpointError):
     """The needle size is not one."""
+
+
+class InvalidAudit(MarrowpointError):
+    """The database of an audit is missing, damaged, of a newer version or in use."""
 
 
 class NotAssessable(MarrowpointError):
