@@ -8,6 +8,7 @@ The tree::
     |- InvalidProfile      unknown threshold, impossible value
     |- InvalidProcedure    procedure.csv that cannot be understood
     |- InvalidNeedle       a needle size that is none
+    |- ArchiveError        an archive that cannot be reached, refuses, or got less than was sent; an object that cannot be written
     |- InvalidAudit        an audit's database that cannot be used
     `- NotAssessable       read, but no honest verdict is possible (carries a reason code)
 
@@ -59,6 +60,10 @@ class InvalidNeedle(MarrowpointError):
 
 class InvalidAudit(MarrowpointError):
     """The database of an audit is missing, damaged, of a newer version or in use."""
+
+
+class ArchiveError(MarrowpointError):
+    """The archive cannot be reached or refuses, a transfer is incomplete, or an object for it cannot be written."""
 
 
 class NotAssessable(MarrowpointError):
