@@ -75,6 +75,16 @@ class UltrasoundLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewLimits:
+    """How well a person's own marks are believed; doubts named ``_sd_`` are k = 1, ``_u`` k = 2."""
+
+    hand_point_sd_mm: float
+    hand_point_sd_px: float
+    hand_confidence: float
+    hand_scale_u: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """A named, versioned set of thresholds.
 
@@ -87,6 +97,7 @@ class Profile:
     scale : ScaleLimits
     study : StudyLimits
     ultrasound : UltrasoundLimits
+    review : ReviewLimits
     """
 
     name: str
@@ -96,6 +107,7 @@ class Profile:
     scale: ScaleLimits
     study: StudyLimits
     ultrasound: UltrasoundLimits
+    review: ReviewLimits
 
     @property
     def label(self) -> str:
@@ -108,6 +120,7 @@ SECTIONS: dict[str, type] = {
     "scale": ScaleLimits,
     "study": StudyLimits,
     "ultrasound": UltrasoundLimits,
+    "review": ReviewLimits,
 }
 
 
