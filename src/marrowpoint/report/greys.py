@@ -55,10 +55,30 @@ def grey_levels(assessment: Assessment) -> Picture:
         In the polarity of the file.
     """
     frame = assessment.frame
-    inside: Mask = frame.valid if assessment.exposure is None else frame.valid & assessment.exposure.field
+    return _stretch(frame.pixels, _shown(frame, None if assessment.exposure is None else assessment.exposure.field))
+
+
+def grey_limits(frame: Frame, field: Mask | None = None) -> tuple[float, float]:
+    """Pixel values that a screen shows black and white.
+
+    Parameters
+    ----------
+    frame : Frame
+    field : ndarray of shape (M, N), bool, or None
+        Where the picture is, if that was found.
+
+    Returns
+    -------
+    low, high : float
+        ``low < high``.
+    """
+    return _limits(frame.pixels, _shown(frame, field))
+
+
+def _shown(frame: Frame, field: Mask | None) -> FloatImage:
+    inside: Mask = frame.valid if field is None else frame.valid & field
     # a field that is next to nothing is a field that was not found
-    shown = frame.pixels[inside] if np.count_nonzero(inside) > 0.02 * inside.size else frame.pixels
-    return _stretch(frame.pixels, shown)
+    return frame.pixels[inside] if np.count_nonzero(inside) > 0.02 * inside.size else frame.pixels
 
 
 def cut_out(frame: Frame, window: Window, side_px: int) -> Picture:
@@ -90,9 +110,14 @@ def cut_out(frame: Frame, window: Window, side_px: int) -> Picture:
 
 
 def _stretch(pixels: FloatImage, shown: FloatImage) -> Picture:
+    low, high = _limits(pixels, shown)
+    levels: Picture = (np.clip((pixels - low) / (high - low), 0, 1) * 255).astype(np.uint8)
+    return levels
+
+
+def _limits(pixels: FloatImage, shown: FloatImage) -> tuple[float, float]:
     sample = shown.ravel()[:: max(1, shown.size // ENOUGH_PIXELS)]
     low, high = (float(x) for x in np.quantile(sample, [CLIPPED, 1 - CLIPPED]))
     if not high > low:
         low, high = float(pixels.min()), float(pixels.max())
-    levels: Picture = (np.clip((pixels - low) / max(high - low, 1e-6), 0, 1) * 255).astype(np.uint8)
-    return levels
+    return low, max(high, low + 1e-6)
