@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -88,13 +88,15 @@ def analyze_images(images: Iterable[ImageFile], request: Request) -> Iterator[Ou
     yield from judge_studies(seen, request.profile, [site for sites in request.procedure.values() for site in sites])
 
 
-def analyze_image(image: ImageFile, request: Request) -> Iterator[Assessment | Failure]:
+def analyze_image(image: ImageFile, request: Request, *, skip: Container[int] = ()) -> Iterator[Assessment | Failure]:
     """Analyse the frames of one file.
 
     Parameters
     ----------
     image : ImageFile
     request : Request
+    skip : container of int
+        Numbers of frames that are passed over, from 1.
 
     Yields
     ------
@@ -105,6 +107,8 @@ def analyze_image(image: ImageFile, request: Request) -> Iterator[Assessment | F
     try:
         for frame in read_frames(image, view=request.view, sides=_sides(request), scale=request.profile.scale):
             number = frame.reference.frame_number
+            if number in skip:
+                continue
             yield _analyze_frame(frame, request)
     except MarrowpointError as error:
         yield Failure(path=image.relative_path, code=error.code, text=error.text)

@@ -42,7 +42,7 @@ SHARED_FLAGS = (
 
 
 def judge_studies(
-    assessments: Iterable[Assessment], profile: Profile, sites: Sequence[Site] = ()
+    assessments: Iterable[Assessment], profile: Profile, sites: Sequence[Site] = (), reused: Iterable[str] = ()
 ) -> tuple[StudyAssessment, ...]:
     """Judge every needle position of every study.
 
@@ -53,6 +53,8 @@ def judge_studies(
     profile : Profile
     sites : sequence of Site
         Rows of the procedure sheet.
+    reused : iterable of str
+        Hashes of pictures known to stand in several studies, where not all studies are judged in one call.
 
     Returns
     -------
@@ -63,9 +65,9 @@ def judge_studies(
     owners: dict[str, set[str]] = {}
     for frame in frames:
         owners.setdefault(frame.frame.reference.pixel_sha256, set()).add(frame.frame.reference.study_instance_uid)
-    reused = frozenset(digest for digest, studies in owners.items() if digest and len(studies) > 1)
+    shared = frozenset(digest for digest, studies in owners.items() if digest and len(studies) > 1) | frozenset(reused)
     return tuple(
-        _judge(position.frames, profile, site=position.site, split=position.reasons, reused=reused)
+        _judge(position.frames, profile, site=position.site, split=position.reasons, reused=shared)
         for position in group_positions(frames, profile.study, sites)
     )
 
