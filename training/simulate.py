@@ -113,10 +113,10 @@ class Renderer:
         cortical = np.maximum(total - core, 0)
         core = core * (1 + rng.uniform(0.03, 0.12) * noise_field(rng, SIZE, rng.uniform(2, 6)))
         centre = (hip.joint + hip.left_joint) / 2
-        half = np.array([rng.uniform(155, 215), rng.uniform(95, 150), 1e6])
-        margin = rng.uniform(-25, 55)  # lean patients, and skin that the exposure burns out
+        half = np.array([rng.uniform(110, 215), rng.uniform(60, 150), 1e6])
+        margin = rng.uniform(-45, 55)  # lean patients, and skin that the exposure burns out
         skin = hip.vertices[:, 1].min() - margin + half[1] if front else hip.vertices[:, 1].max() + margin - half[1]
-        centre = np.array([centre[0], skin, centre[2]])
+        centre = np.array([centre[0] + rng.normal(0, 12), skin, centre[2]])
         body = ellipsoid_chord(source, rays, centre, half)
         tissue = np.maximum(body - total, 0) * (
             1

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
 from marrowpoint.frame import Mask
+
+
+class TipVisibility(StrEnum):
+    """How well the echo of a tip is seen by ultrasound."""
+
+    CLEAR = "clear"  # the shaft is bright up to its end
+    FAIR = "fair"  # weaker or broken toward its end
+    FAINT = "faint"  # fades out: the true tip may lie further on, out of the plane of the picture
+    HIDDEN = "hidden"  # runs into the echo of bone: the tip itself is not seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +45,10 @@ class Needle:
         Close runners-up (shown when the program abstains).
     located_by : str
         ``"classical"``, ``"classical+learned"``, or the name of a reader.
+    tip_visibility : TipVisibility or None
+        Ultrasound only.
+    out_of_plane : bool
+        Ultrasound: the shaft may leave the plane of the picture before its true end.
     """
 
     tip: tuple[float, float]
@@ -49,6 +63,8 @@ class Needle:
     second_instrument: bool = False
     alternatives: tuple[Needle, ...] = ()
     located_by: str = "classical"
+    tip_visibility: TipVisibility | None = None
+    out_of_plane: bool = False
 
     def footprint(self, shape: tuple[int, int], *, margin_px: float) -> Mask:
         """Pixels that the shaft hides.

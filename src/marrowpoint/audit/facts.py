@@ -104,32 +104,33 @@ class FrameFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a person said of one frame or one needle position in the review ledger.
+    """One person's standing decision about one frame, from the review ledger.
 
     Parameters
     ----------
-    subject : str
-        ``path#frame``, or the study's UID and the position's name as ``uid/site``.
+    key : str
+        ``path#frame``.
     pixel_sha256 : str
-        Frame the person saw; empty for a position.
-    role : str
-        The reader's role or initials as the ledger has them.
+        The picture the person saw.
+    rater : str
+        Who, as the ledger has it; the report numbers raters and prints no names.
     at : datetime or None
-    verdict : str
-        Verdict code the person gave.
-    tip_to_cortex_mm : float or None
-        The person's length [mm].
-    confirms : bool
-        The person agreed with what the program said.
+    action : {"accept", "correct", "reject"}
+    program, reader : str
+        Verdict codes before and after; a rejection gives no verdict of its own.
+    program_mm, reader_mm : float or None
+        Tip to cortex before and after [mm].
     """
 
-    subject: str
-    pixel_sha256: str = ""
-    role: str = ""
+    key: str
+    pixel_sha256: str
+    rater: str
     at: datetime | None = None
-    verdict: str = ""
-    tip_to_cortex_mm: float | None = None
-    confirms: bool = False
+    action: str
+    program: str
+    reader: str
+    program_mm: float | None = None
+    reader_mm: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

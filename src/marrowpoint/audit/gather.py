@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, time
+from pathlib import PurePosixPath
 
-from marrowpoint.audit.facts import ProcedureFacts, Reading
+from marrowpoint.audit.facts import (
+    HARVEST,
+    REINJECTION,
+    FailureFacts,
+    FrameFacts,
+    PositionFacts,
+    ProcedureFacts,
+    Reading,
+    RunFacts,
+    SharedPicture,
+)
+from marrowpoint.audit.typed import failure_facts, frame_facts, position_facts, run_facts
 from marrowpoint.case import Site
 from marrowpoint.report.record import Record
+
+
+@dataclass(slots=True)
+class _Pile:
+    frames: list[FrameFacts] = field(default_factory=list)
+    studies: list[Record] = field(default_factory=list)
+    runs: list[RunFacts] = field(default_factory=list)
+    failures: list[FailureFacts] = field(default_factory=list)
 
 
 def gather_procedures(
@@ -28,4 +51,116 @@ def gather_procedures(
     tuple of ProcedureFacts
         In order of time, undated ones last.
     """
-    raise NotImplementedError
+    piles: defaultdict[str, _Pile] = defaultdict(_Pile, {uid: _Pile() for uid in sheet})
+    failures: list[FailureFacts] = []
+    for record in records:
+        kind = record["record"]
+        if kind == "frame":
+            facts = frame_facts(record)
+            piles[facts.study_instance_uid].frames.append(facts)
+        elif kind == "study":
+            piles[record["study_instance_uid"]].studies.append(record)
+        elif kind == "run":
+            uid, run = run_facts(record)
+            piles[uid].runs.append(run)
+        elif kind == "failure":
+            failures.append(failure_facts(record))
+    _share_out(failures, piles)
+    shared = _shared_pictures(piles)
+    said = defaultdict(list)
+    for reading in readings:
+        said[reading.key].append(reading)
+    procedures = [_procedure(uid, pile, tuple(sheet.get(uid, ())), shared, said) for uid, pile in piles.items()]
+    return tuple(sorted(procedures, key=lambda each: (each.acquired is None, each.acquired or datetime.min)))
+
+
+def _procedure(
+    uid: str, pile: _Pile, sites: tuple[Site, ...], shared: Sequence[SharedPicture], said: Mapping[str, Sequence[Reading]]
+) -> ProcedureFacts:
+    frames = {frame.key: frame for frame in sorted(pile.frames, key=lambda each: each.acquired or datetime.min)}
+    positions = []
+    for record in pile.studies:
+        rows = tuple(site for site in sites if site.site and site.site == record.get("site"))
+        held = [frames[key] for key in record["frames"] if key in frames]
+        phase = _phase(rows, held, sites)
+        held = [replace(frame, phase=phase) for frame in held]
+        frames.update({frame.key: frame for frame in held})
+        positions.append(replace(position_facts(record, tuple(held)), rows=rows, phase=phase))
+    loose = {key: replace(frame, phase=_phase((), [frame], sites)) for key, frame in frames.items() if not frame.phase}
+    frames.update(loose)
+    return ProcedureFacts(
+        study_instance_uid=uid,
+        frames=tuple(frames.values()),
+        positions=tuple(positions),
+        runs=tuple(pile.runs),
+        failures=tuple(pile.failures),
+        sites=sites,
+        shared=tuple(picture for picture in shared if uid in picture.studies),
+        readings=tuple(reading for key in frames for reading in said.get(key, ())),
+    )
+
+
+def _phase(rows: Sequence[Site], frames: Sequence[FrameFacts], sites: Sequence[Site]) -> str:
+    """Harvest or re-injection, as far as the sheet tells: by the row's name, by a sheet of one phase, by the clock."""
+    named = {row.phase or HARVEST for row in rows}
+    if len(named) == 1:
+        return named.pop()
+    phases = {site.phase or HARVEST for site in sites}
+    if len(phases) == 1:
+        return phases.pop()
+    starts = [entry for site in sites if site.phase == REINJECTION and (entry := clock(site.entry_time)) is not None]
+    taken = [frame.acquired.time() for frame in frames if frame.acquired is not None]
+    if not starts or not taken:
+        return ""
+    if max(taken) < min(starts):
+        return HARVEST
+    return REINJECTION if min(taken) >= min(starts) else ""
+
+
+def clock(text: str) -> time | None:
+    """Time of day of a sheet's entry, alone or behind a date; None for what is none."""
+    try:
+        return datetime.fromisoformat(text).time() if "-" in text else time.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _share_out(failures: Sequence[FailureFacts], piles: Mapping[str, _Pile]) -> None:
+    # a file that cannot be read names no study: the folder it lies in may, where it holds files of one study alone
+    owners: defaultdict[str, set[str]] = defaultdict(set)
+    for uid, pile in piles.items():
+        for frame in pile.frames:
+            owners[str(PurePosixPath(frame.path).parent)].add(uid)
+    for failure in failures:
+        found = owners.get(str(PurePosixPath(failure.path).parent), set())
+        if len(found) == 1:
+            piles[next(iter(found))].failures.append(failure)
+
+
+def _shared_pictures(piles: Mapping[str, _Pile]) -> tuple[SharedPicture, ...]:
+    places: defaultdict[str, list[FrameFacts]] = defaultdict(list)
+    for pile in piles.values():
+        for frame in pile.frames:
+            if frame.pixel_sha256:
+                places[frame.pixel_sha256].append(frame)
+    used = {
+        key: f"{uid}/{record.get('site', '')}"
+        for uid, pile in piles.items()
+        for record in pile.studies
+        for key in record["frames"]
+    }
+    return tuple(
+        SharedPicture(
+            keys=tuple(frame.key for frame in frames),
+            studies=tuple(dict.fromkeys(frame.study_instance_uid for frame in frames)),
+            positions=tuple(dict.fromkeys(used[frame.key] for frame in frames if frame.key in used)),
+            needle=any(frame.needle for frame in frames),
+        )
+        for frames in places.values()
+        if len(frames) > 1
+    )
+
+
+def without_rows(positions: Iterable[PositionFacts]) -> tuple[PositionFacts, ...]:
+    """Positions that no row of the sheet names."""
+    return tuple(position for position in positions if not position.rows)

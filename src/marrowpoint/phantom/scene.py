@@ -83,6 +83,33 @@ def render_scene(scene: Scene) -> PhantomFrame:
     """
     rng = np.random.default_rng(scene.seed)
     shape, beam, centre = scene.beam.shape, scene.beam, np.asarray(scene.centre)
+    full, silhouette = scene_paths_mm(scene, rng)
+    if scene.needle is not None:
+        full["steel"], full["plastic"] = needle_paths_mm(scene.needle, beam, centre)
+    mask = collimator(shape, scene.display)
+    passed = np.asarray(transmission(full) * (COLLIMATOR_LEAK + (1 - COLLIMATOR_LEAK) * mask), dtype=np.float32)
+    value = show(detect(passed, scene.exposition, beam.pitch_mm, rng), scene.display, mask)
+    top = 2**scene.display.bits - 1
+    pixels = np.rint(value * top).clip(0, top).astype(np.uint8 if scene.display.bits == 8 else np.uint16)
+    truth = find_truth(silhouette, np.asarray(mask > 0.5), scene.needle, scene.bone, beam, centre)
+    return PhantomFrame(pixels=pixels, field=np.asarray(mask > 0.5), truth=truth)
+
+
+def scene_paths_mm(scene: Scene, rng: np.random.Generator) -> tuple[dict[str, FloatImage], Silhouette]:
+    """Path of every ray through each material but the needle's, and the shadow of the hip bone.
+
+    Parameters
+    ----------
+    scene : Scene
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    paths_mm : dict of str to ndarray of shape (M, N)
+        ``tissue``, ``cortex`` and ``marrow`` [mm].
+    silhouette : Silhouette
+    """
+    shape, beam, centre = scene.beam.shape, scene.beam, np.asarray(scene.centre)
     source, forward = beam.source + centre, beam.axes()[2]
     rays = beam.rays(_coarse(shape[0]), _coarse(shape[1]))
     outer, inner, deepest = march_bone(scene.bone, source, rays, forward)
@@ -92,16 +119,7 @@ def render_scene(scene: Scene) -> PhantomFrame:
     paths["marrow"] = paths["marrow"] + np.minimum(inner * grain, outer)
     paths["tissue"] = np.maximum(paths["tissue"] - outer, 0)
     full = {material: _grow(path, shape) for material, path in paths.items()}
-    if scene.needle is not None:
-        full["steel"], full["plastic"] = needle_paths_mm(scene.needle, beam, centre)
-    mask = collimator(shape, scene.display)
-    passed = np.asarray(transmission(full) * (COLLIMATOR_LEAK + (1 - COLLIMATOR_LEAK) * mask), dtype=np.float32)
-    value = show(detect(passed, scene.exposition, beam.pitch_mm, rng), scene.display, mask)
-    top = 2**scene.display.bits - 1
-    pixels = np.rint(value * top).clip(0, top).astype(np.uint8 if scene.display.bits == 8 else np.uint16)
-    silhouette = Silhouette(deepest=deepest, stride=BONE_STRIDE)
-    truth = find_truth(silhouette, np.asarray(mask > 0.5), scene.needle, scene.bone, beam, centre)
-    return PhantomFrame(pixels=pixels, field=np.asarray(mask > 0.5), truth=truth)
+    return full, Silhouette(deepest=deepest, stride=BONE_STRIDE)
 
 
 def _coarse(count: int) -> Points:

@@ -13,11 +13,22 @@ from urllib.parse import quote
 import cv2
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from marrowpoint.assess import ULTRASOUND
 from marrowpoint.frame import SpacingSource
 from marrowpoint.measurement import Bound, Measurement, Unit
+from marrowpoint.needle import TipVisibility
 from marrowpoint.report.ink import SEVERITY_COLOUR
 from marrowpoint.report.record import Record
-from marrowpoint.report.words import FLAG_WORDS, MEASUREMENT_WORDS, RESEARCH_ONLY, VIEW_WORDS, measured, scale_source
+from marrowpoint.report.words import (
+    FLAG_WORDS,
+    LARGE,
+    MEASUREMENT_WORDS,
+    RESEARCH_ONLY,
+    VIEW_WORDS,
+    VISIBILITY_WORDS,
+    measured,
+    scale_source,
+)
 from marrowpoint.report.write import whole_file
 from marrowpoint.verdict import SEVERITY, Code, Flag, Severity
 
@@ -107,8 +118,8 @@ def frame_label(record: Record) -> str:
     return f"{source['path']}#{source['frame']}" if several else str(source["path"])
 
 
-def measurement_words(name: str, entry: Record | None) -> str | None:
-    """A measurement of a record in words; None where it was not found."""
+def measurement_words(name: str, entry: Record | None, *, sound: bool = False) -> str | None:
+    """A measurement of a record in words; None where it was not found. `sound`: the frame is ultrasound."""
     if entry is None:
         return None
     return measured(
@@ -121,15 +132,28 @@ def measurement_words(name: str, entry: Record | None) -> str | None:
             bound=Bound(entry["bound"]),
             method=entry["method"],
         ),
+        sound=sound,
     )
 
 
-def _numbers(record: Record) -> list[tuple[str, str | None, str]]:
-    entries = record["measurements"]
-    return [
-        (title, measurement_words(name, entries[name]), "" if entries[name] is None else entries[name]["method"])
-        for name, title in MEASUREMENT_WORDS.items()
-    ]
+def seen_by_sound(record: Record) -> bool:
+    """Whether a frame record is of an ultrasound frame."""
+    return record["source"]["modality"] in ULTRASOUND
+
+
+def _numbers(record: Record) -> list[tuple[str, str, str, bool]]:
+    """Title, value, method, and whether it is one of the large ones, which are named also where they are missing."""
+    sound = seen_by_sound(record)
+    rows = []
+    for name, title in MEASUREMENT_WORDS.items():
+        entry = record["measurements"].get(name)
+        # sound sees no thickness: it is not missing
+        large = name in LARGE and not (sound and name == "bone_thickness")
+        if entry is not None:
+            rows.append((title, measurement_words(name, entry, sound=sound) or "", str(entry["method"]), large))
+        elif large:
+            rows.append((title, "not measured", "", True))
+    return rows
 
 
 def _facts(record: Record) -> list[tuple[str, str]]:
@@ -143,6 +167,8 @@ def _facts(record: Record) -> list[tuple[str, str]]:
         ("View", " ".join([next(words for kind, words in VIEW_WORDS.items() if kind.value == view["kind"]), *angles])),
         ("Scale", scale),
     ]
+    if needle is not None and needle.get("tip_visibility") is not None:
+        facts.append(("Tip visibility", VISIBILITY_WORDS[TipVisibility(needle["tip_visibility"])]))
     if needle is not None and needle["outer_diameter_mm"] is not None:
         facts.append(("Declared needle", f"{needle['outer_diameter_mm']:.2f} mm outer diameter"))
     return facts

@@ -10,11 +10,10 @@ from PIL import Image, ImageDraw
 from marrowpoint.assess import ULTRASOUND
 from marrowpoint.assessment import Assessment
 from marrowpoint.measurement import Measurement
+from marrowpoint.needle import TipVisibility
 from marrowpoint.report.ink import PAPER, QUIET, WHITE, YELLOW, Colour, Picture, letters, plain, wrap, write_text
-from marrowpoint.report.words import FLAG_WORDS, MEASUREMENT_WORDS, in_words, next_view
+from marrowpoint.report.words import FLAG_WORDS, LARGE, MEASUREMENT_WORDS, VISIBILITY_WORDS, in_words, next_view
 
-# the two lengths that must be readable across a room
-LARGE = ("tip_to_cortex", "bone_thickness")
 LINE_HEIGHT = 1.3
 
 
@@ -53,15 +52,26 @@ def number_lines(assessment: Assessment, width_px: int, unit_px: float) -> list[
             if name == "tip_to_cortex" or (name in LARGE and not seen_by_sound):
                 lines.append(Line(text=f"{title}: not measured", size_px=small, colour=QUIET, space_px=small * 0.5))
             continue
-        value, interval = in_words(name, measurement)
+        value, interval = in_words(name, measurement, sound=seen_by_sound)
         if name in LARGE:
             lines.append(Line(text=title, size_px=small, colour=QUIET, space_px=small * 0.5))
             lines.append(Line(text=value, size_px=_fitting_size(value, round(50 * unit_px), width_px), bold=True))
-            lines.append(Line(text=f"95 %: {interval} {measurement.unit}", size_px=small, colour=QUIET))
+            doubt = f"95 %: {interval} {measurement.unit}" if interval[0].isdigit() or interval[0] == "-" else interval
+            lines.append(Line(text=doubt, size_px=small, colour=QUIET))
         else:
             parts = wrap(f"{title}: {value} ({interval})", small, width_px)
             lines += [Line(text=part, size_px=small, space_px=small * 0.4 if k == 0 else 0) for k, part in enumerate(parts)]
-    return lines
+    return lines + _visibility_lines(assessment, width_px, small)
+
+
+def _visibility_lines(assessment: Assessment, width_px: int, size_px: int) -> list[Line]:
+    needle = assessment.needle
+    if needle is None or needle.tip_visibility is None:
+        return []
+    parts = wrap(f"Tip visibility: {VISIBILITY_WORDS[needle.tip_visibility]}", size_px, width_px)
+    doubtful = needle.tip_visibility is not TipVisibility.CLEAR
+    colour, space_px = YELLOW if doubtful else WHITE, size_px * 0.4
+    return [Line(text=part, size_px=size_px, colour=colour, space_px=0 if k else space_px) for k, part in enumerate(parts)]
 
 
 def reason_lines(assessment: Assessment, width_px: int, size_px: int) -> list[Line]:

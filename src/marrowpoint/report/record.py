@@ -34,6 +34,8 @@ MEASUREMENTS = (
     "thin_bone_margin",
     "far_cortex_reserve",
     "in_plane_width",
+    "gap_along_shaft",
+    "entry_to_peak",
 )
 
 
@@ -189,6 +191,8 @@ def _needle(needle: Needle, outer_diameter_mm: float | None) -> Record:
         "confidence": _number(needle.confidence, 3),
         "end_on": needle.end_on,
         "second_instrument": needle.second_instrument,
+        "tip_visibility": None if needle.tip_visibility is None else needle.tip_visibility.value,
+        "out_of_plane": needle.out_of_plane,
         "located_by": needle.located_by,
         "alternatives": [
             {"tip_xy": _xy(other.tip, 2), "axis_xy": _xy(other.axis, 5), "confidence": _number(other.confidence, 3)}
@@ -261,7 +265,7 @@ def _measurement(measurement: Measurement | None) -> Record | None:
 
 
 def _points(placement: Placement | None) -> Record:
-    names = ("nearest_cortex", "entry", "nearest_thin")
+    names = ("nearest_cortex", "entry", "nearest_thin", "crest_peak")
     found = {name: None if placement is None else getattr(placement, name) for name in names}
     return {f"{name}_xy": None if point is None else _xy(point, 2) for name, point in found.items()}
 

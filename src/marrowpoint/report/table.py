@@ -11,7 +11,7 @@ from rich.text import Text
 
 from marrowpoint.frame import SpacingSource
 from marrowpoint.report.ink import SEVERITY_COLOUR
-from marrowpoint.report.page import frame_label, measurement_words
+from marrowpoint.report.page import frame_label, measurement_words, seen_by_sound
 from marrowpoint.report.record import Record, printable
 from marrowpoint.report.results import OVERLAYS, PAGE, RESULTS, Written
 from marrowpoint.report.words import RESEARCH_ONLY
@@ -83,7 +83,8 @@ def _verdict(record: Record) -> Text:
 
 def _lengths(record: Record) -> list[Text]:
     names = ("tip_to_cortex", "bone_thickness")
-    return [Text(measurement_words(name, record["measurements"][name]) or "-") for name in names]
+    sound = seen_by_sound(record)
+    return [Text(measurement_words(name, record["measurements"][name], sound=sound) or "-") for name in names]
 
 
 def _scale(record: Record) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from marrowpoint.frame import Calibration, FrameReference, SpacingSource, View, ViewKind
 from marrowpoint.measurement import Bound, Measurement
+from marrowpoint.needle import TipVisibility
 from marrowpoint.verdict import Flag, Verdict
 
 RESEARCH_ONLY = "Research and quality review only."
@@ -47,6 +48,18 @@ MEASUREMENT_WORDS: dict[str, str] = {
     "thin_bone_margin": "To thin bone",
     "far_cortex_reserve": "Bone ahead of tip",
     "in_plane_width": "Outline width",
+    "gap_along_shaft": "Along the needle",
+    "entry_to_peak": "Entry to crest peak",
+}
+
+# the two lengths that must be readable across a room
+LARGE = ("tip_to_cortex", "bone_thickness")
+
+VISIBILITY_WORDS: dict[TipVisibility, str] = {
+    TipVisibility.CLEAR: "clear",
+    TipVisibility.FAIR: "fair",
+    TipVisibility.FAINT: "faint: the true tip may lie further on",
+    TipVisibility.HIDDEN: "hidden in the echo of bone",
 }
 
 VIEW_WORDS: dict[ViewKind, str] = {
@@ -63,7 +76,7 @@ ACROSS_WING = "an iliac oblique view (beam across the wing)"
 
 
 
-def in_words(name: str, measurement: Measurement) -> tuple[str, str]:
+def in_words(name: str, measurement: Measurement, *, sound: bool = False) -> tuple[str, str]:
     """A length and its 95 % interval in words; outside of the bone the gap is told as a positive length.
 
     Parameters
@@ -71,6 +84,8 @@ def in_words(name: str, measurement: Measurement) -> tuple[str, str]:
     name : str
         Field of `Placement`.
     measurement : Measurement
+    sound : bool
+        The frame is ultrasound: the tip is above the bone's surface, or at it or deeper, by nobody knows how much.
 
     Returns
     -------
@@ -79,7 +94,9 @@ def in_words(name: str, measurement: Measurement) -> tuple[str, str]:
     """
     value, lower, upper, bound, side = measurement.value, measurement.lower, measurement.upper, measurement.bound, ""
     if name == "tip_to_cortex":
-        side = " inside" if value > 0 else " outside"
+        if sound and value >= 0:
+            return "at surface or deeper", "depth unknown"
+        side = " inside" if value > 0 else " above bone" if sound else " outside"
         if value <= 0:
             # the bound speaks of the gap, not of its sign; + 0.0 turns -0.0 into 0.0
             value, lower, upper = -value + 0.0, -upper, -lower
@@ -87,9 +104,9 @@ def in_words(name: str, measurement: Measurement) -> tuple[str, str]:
     return head, f"{_plain_zero(lower)} to {_plain_zero(upper)}"
 
 
-def measured(name: str, measurement: Measurement) -> str:
+def measured(name: str, measurement: Measurement, *, sound: bool = False) -> str:
     """Value and interval in one, such as ``at most 7.2 mm inside (5.9 to 8.4)``."""
-    return "{} ({})".format(*in_words(name, measurement))
+    return "{} ({})".format(*in_words(name, measurement, sound=sound))
 
 
 def _plain_zero(value: float) -> str:

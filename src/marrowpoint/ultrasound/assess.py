@@ -73,12 +73,9 @@ def _judged(
 ) -> Assessment:
     # a tip that a person placed on or under the line is at bone; a found one says so itself
     meets_bone = cortex.contains(needle.tip) if shaft is None else shaft.meets_bone
-    fading = shaft is not None and shaft.fading and not meets_bone
     placement = measure_scan(needle, cortex, beams, done.calibration, meets_bone=meets_bone)
     shadow_ahead = shaft is not None and shaft.shadow_ahead
-    verdict = judge_scan(
-        needle, cortex, placement, profile, meets_bone=meets_bone, fading=fading, shadow_ahead=shadow_ahead
-    )
+    verdict = judge_scan(needle, cortex, placement, profile, meets_bone=meets_bone, shadow_ahead=shadow_ahead)
     return replace(done, placement=placement, verdict=verdict)
 
 

@@ -14,8 +14,7 @@ from marrowpoint.verdict import Code, Flag, Reason, Verdict
 
 
 def judge_scan(
-    needle: Needle, cortex: Cortex, placement: Placement, profile: Profile, *, meets_bone: bool, fading: bool,
-    shadow_ahead: bool = False,
+    needle: Needle, cortex: Cortex, placement: Placement, profile: Profile, *, meets_bone: bool, shadow_ahead: bool = False
 ) -> Verdict:
     """Say what one ultrasound frame shows, or why it cannot be said.
 
@@ -27,8 +26,6 @@ def judge_scan(
     profile : Profile
     meets_bone : bool
         The echo of the shaft runs into that of bone.
-    fading : bool
-        The shaft grows faint toward its tip.
     shadow_ahead : bool
         It is dark right ahead of the tip.
 
@@ -37,13 +34,13 @@ def judge_scan(
     Verdict
         With at least one reason that holds the numbers.
     """
-    flags = _flags(needle, cortex, placement, profile, fading=fading)
+    flags = _flags(needle, cortex, placement, profile)
     distance = placement.tip_to_cortex
     assert distance is not None
     refusal = _refusal(needle, cortex, distance, profile)
     if refusal is not None:
         return Verdict(code=Code.NOT_ASSESSABLE, text=f"Cannot tell: {refusal.text}", flags=flags, reasons=(refusal,))
-    reasons = (_visibility(needle, fading=fading), *_entry(placement))
+    reasons = (*_visibility(needle), *_entry(placement))
     if meets_bone:
         text = "At the bone surface or beyond it: depth unknown, ultrasound ends at bone"
         why = Reason(code="echo_meets_bone", text="The shaft can be followed into the echo of bone; nothing is seen behind it.")
@@ -71,9 +68,9 @@ def _refusal(needle: Needle, cortex: Cortex, distance: Measurement, profile: Pro
     return None
 
 
-def _flags(needle: Needle, cortex: Cortex, placement: Placement, profile: Profile, *, fading: bool) -> tuple[Flag, ...]:
+def _flags(needle: Needle, cortex: Cortex, placement: Placement, profile: Profile) -> tuple[Flag, ...]:
     found = {
-        Flag.OUT_OF_PLANE: fading,
+        Flag.OUT_OF_PLANE: needle.out_of_plane,
         Flag.LOW_CONFIDENCE_NEEDLE: needle.confidence < profile.verdict.min_needle_confidence,
         Flag.LOW_CONFIDENCE_BONE: cortex.confidence < profile.verdict.min_bone_confidence,
     }
@@ -100,9 +97,10 @@ def scale_flags(calibration: Calibration) -> tuple[Flag, ...]:
     return ()
 
 
-def _visibility(needle: Needle, *, fading: bool) -> Reason:
-    grade = "faint" if fading else "clear" if needle.confidence >= 0.8 else "fair"
-    return Reason(code="tip_visibility", text=f"Tip visibility: {grade}.")
+def _visibility(needle: Needle) -> tuple[Reason, ...]:
+    if needle.tip_visibility is None:
+        return ()
+    return (Reason(code="tip_visibility", text=f"Tip visibility: {needle.tip_visibility}."),)
 
 
 def _entry(placement: Placement) -> tuple[Reason, ...]:

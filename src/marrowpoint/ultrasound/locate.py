@@ -12,7 +12,7 @@ import numpy as np
 
 from marrowpoint.errors import NotAssessable
 from marrowpoint.frame import FloatImage, Frame, Mask
-from marrowpoint.needle import Needle
+from marrowpoint.needle import Needle, TipVisibility
 from marrowpoint.ultrasound.beams import BeamSpace
 from marrowpoint.ultrasound.candidates import PITCH_MM, find_candidates
 from marrowpoint.ultrasound.field import Sector
@@ -119,6 +119,8 @@ def to_needle(shaft: Shaft, plane: Plane) -> Needle:
         length_px=length,
         confidence=_confidence(shaft),
         located_by="classical",
+        tip_visibility=shaft.visibility,
+        out_of_plane=shaft.visibility is TipVisibility.FAINT,
     )
 
 

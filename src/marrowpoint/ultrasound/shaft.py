@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from marrowpoint.frame import FloatImage, Mask
+from marrowpoint.needle import TipVisibility
 from marrowpoint.ultrasound.beams import BeamSpace
 from marrowpoint.ultrasound.plane import Line, Plane
 from marrowpoint.ultrasound.segment import Surface
@@ -22,6 +23,7 @@ MIN_VISIBLE_MM = 8.0  # a shorter echo is no shaft: a needle crossing the plane 
 AHEAD_MM = (2.0, 6.0)
 DARK_SHARE = 0.3  # of the tissue beside: a shadow
 ON_LEVEL = 0.4  # of the shaft's contrast over tissue
+FADING_SHARE, CLEAR_SHARE = 0.6, 0.8  # of the shaft's contrast that must be left at its end
 MIN_CONTRAST = 0.22  # grey value of the shaft over tissue; layers of muscle reach 0.2
 MAX_ANGLE_DEG = 68.0  # between shaft and beam: layers lie across the beams, a needle along them cannot be told from them
 VALLEY = 0.35  # share of the shaft's contrast that must be lost between its end and the bone to tell the two apart
@@ -57,8 +59,8 @@ class Shaft:
         Grey value of the shaft over tissue.
     width_mm : float
         Width of the first echo (not of the needle) [mm].
-    fading : bool
-        The shaft grows faint toward its tip: it may leave the plane before its true end.
+    tip_share : float
+        Contrast of the last of the shaft as a share of `contrast`.
     shadow_ahead : bool
         Right ahead of the tip it is dark: what threw that shadow may be bone that shows no surface.
     """
@@ -75,8 +77,18 @@ class Shaft:
     entry_depth_share: float
     contrast: float
     width_mm: float
-    fading: bool
+    tip_share: float
     shadow_ahead: bool
+
+    @property
+    def visibility(self) -> TipVisibility:
+        """How well the end of the shaft is seen."""
+        if self.meets_bone:
+            return TipVisibility.HIDDEN
+        if self.tip_share < FADING_SHARE:
+            return TipVisibility.FAINT
+        clear = self.tip_share >= CLEAR_SHARE and self.visible_share >= CLEAR_SHARE
+        return TipVisibility.CLEAR if clear else TipVisibility.FAIR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -159,7 +171,7 @@ def ended_shaft(line: Line, scan: Scan) -> Shaft | None:
         entry_depth_share=_depth_share(line, scan, float(along[0])),
         contrast=level,
         width_mm=2 * FIRST_CREST_MM,
-        fading=bool(np.median(recent) < 0.6 * level),
+        tip_share=float(np.median(recent)) / level,
         shadow_ahead=not meets_bone and _shadow_ahead(line, scan, tip_mm),
     )
 
