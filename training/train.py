@@ -26,8 +26,9 @@ QUANTILES = (0.03, 0.5, 0.97)
 class Pictures(IterableDataset):
     """Endless stream of freshly exposed pictures from the rendered store."""
 
-    def __init__(self, cache: Path, names: list[str], size: int, seed: int) -> None:
+    def __init__(self, cache: Path, names: list[str], size: int, seed: int, thick: list[str] | None = None) -> None:
         self.cache, self.names, self.size, self.seed = cache, names, size, seed
+        self.thick = names if thick is None else thick  # stores whose bone is as thick as real bone
 
     def __iter__(self):
         cv2.setNumThreads(1)
@@ -43,9 +44,10 @@ class Pictures(IterableDataset):
             for _ in range(500):
                 s = rng.integers(len(stores))
                 k = rng.integers(counts[s])
-                yield tuple(
-                    np.ascontiguousarray(a) for a in sample(rng, *(np.asarray(stores[s][key][k]) for key in KEYS), self.size)
-                )
+                x, masks, thick, field, tip = sample(rng, *(np.asarray(stores[s][key][k]) for key in KEYS), self.size)
+                if self.names[s] not in self.thick:
+                    thick[1] = 0
+                yield tuple(np.ascontiguousarray(a) for a in (x, masks, thick, field, tip))
 
 
 def dice_loss(p: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
@@ -133,12 +135,18 @@ def main() -> None:
             continue
         stream = iter(
             DataLoader(
-                Pictures(args.cache, config["train"], phase["size"], config["seed"] + 100 * number + start),
+                Pictures(
+                    args.cache,
+                    phase.get("train", config["train"]),
+                    phase["size"],
+                    config["seed"] + 100 * number + start,
+                    phase.get("thick"),
+                ),
                 batch_size=config["batch"],
                 num_workers=config["workers"],
             )
         )
-        fixed = iter(DataLoader(Pictures(args.cache, config["validation"], phase["size"], 7), batch_size=16))
+        fixed = iter(DataLoader(Pictures(args.cache, phase.get("validation", config["validation"]), phase["size"], 7), batch_size=16))
         check = [next(fixed) for _ in range(config["validation_batches"])]
         total: dict[str, float] = {}
         for step in range(max(start, first), done):
