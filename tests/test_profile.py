@@ -79,3 +79,23 @@ def test_threshold_without_source_is_refused():
 def test_missing_file(tmp_path):
     with pytest.raises(InvalidProfile, match="cannot be opened"):
         read_profile(tmp_path / "missing.toml")
+
+
+def test_a_profile_from_before_the_audit_still_judges_frames():
+    old = parse_profile(DEFAULT[: DEFAULT.index(b"[audit]")])
+    assert old.audit is None
+    assert old.verdict == read_profile().verdict
+
+
+def test_an_audit_section_is_whole_or_refused():
+    with pytest.raises(InvalidProfile, match=r"audit.*site_ml"):
+        parse_profile(changed("site_ml = ", "any_ml = "))
+
+
+def test_the_order_of_the_audit_thresholds_makes_sense():
+    audit = read_profile().audit
+    assert audit is not None
+    assert 0 < audit.site_ml < audit.site_wrong_ml
+    assert 0 < audit.sites_too_few < audit.sites_from < audit.sites_up_to
+    assert 0 < audit.total_from_ml < audit.total_up_to_ml
+    assert audit.straight_warning_mm < audit.straight_limit_mm < audit.path_limit_mm

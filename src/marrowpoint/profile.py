@@ -85,6 +85,34 @@ class ReviewLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditLimits:
+    """Thresholds of the audit rules A01 to A30; shares are 0..1."""
+
+    site_ml: float
+    site_wrong_ml: float
+    sites_from: float
+    sites_up_to: float
+    sites_too_few: float
+    total_tolerance_ml: float
+    total_tolerance_share: float
+    total_from_ml: float
+    total_up_to_ml: float
+    syringe_ml: float
+    syringe_wrong_ml: float
+    not_assessable_share: float
+    gap_min: float
+    air_kerma_gy: float
+    dose_area_gy_cm2: float
+    fluoroscopy_min: float
+    contrast_frames: float
+    straight_within_deg: float
+    straight_warning_mm: float
+    straight_limit_mm: float
+    path_warning_mm: float
+    path_limit_mm: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """A named, versioned set of thresholds.
 
@@ -151,7 +179,7 @@ def parse_profile(data: bytes) -> Profile:
     for key in ("name", "version"):
         if not isinstance(table.get(key), str):
             raise InvalidProfile("invalid_profile", f"the profile has no text entry {key!r}")
-    sections = {key: _section(key, kind, table.get(key, {})) for key, kind in SECTIONS.items()}
+    sections = {key: _section(key, kind, table.get(key, {})) for key, kind in SECTIONS.items() if key in table or key not in OPTIONAL}
     return Profile(name=table["name"], version=table["version"], sha256=hashlib.sha256(data).hexdigest(), **sections)
 
 
