@@ -182,7 +182,7 @@ def sample(rng: np.random.Generator, integral, masks, thickness, meta, size: int
     if seen and meta[2] > 0:
         r, c = int(round(at[1])), int(round(at[0]))
         thick[r - 1 : r + 2, c - 1 : c + 2] = meta[2] / 20
-        weight[r - 1 : r + 2, c - 1 : c + 2] = 40.0  # what is asked of the map is asked at the tip
+        weight[r - 1 : r + 2, c - 1 : c + 2] = 80.0  # what is asked of the map is asked at the tip
     fieldhalf = cv2.resize(field.astype(np.float32), (half, half), interpolation=cv2.INTER_AREA) > 0.5
     return (
         network_input(x.astype(np.float32), field, size),

@@ -146,7 +146,8 @@ def main() -> None:
                 num_workers=config["workers"],
             )
         )
-        fixed = iter(DataLoader(Pictures(args.cache, phase.get("validation", config["validation"]), phase["size"], 7), batch_size=16))
+        held_out = Pictures(args.cache, phase.get("validation", config["validation"]), phase["size"], 7)
+        fixed = iter(DataLoader(held_out, batch_size=16))
         check = [next(fixed) for _ in range(config["validation_batches"])]
         total: dict[str, float] = {}
         for step in range(max(start, first), done):
