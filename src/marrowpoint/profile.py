@@ -126,6 +126,8 @@ class Profile:
     study : StudyLimits
     ultrasound : UltrasoundLimits
     review : ReviewLimits
+    audit : AuditLimits or None
+        None in a profile written before there were audit rules: frames are judged by it, procedures are not.
     """
 
     name: str
@@ -136,6 +138,7 @@ class Profile:
     study: StudyLimits
     ultrasound: UltrasoundLimits
     review: ReviewLimits
+    audit: AuditLimits | None = None
 
     @property
     def label(self) -> str:
@@ -149,7 +152,10 @@ SECTIONS: dict[str, type] = {
     "study": StudyLimits,
     "ultrasound": UltrasoundLimits,
     "review": ReviewLimits,
+    "audit": AuditLimits,
 }
+# sections that older profiles lack; the rest of such a profile holds
+OPTIONAL = frozenset({"audit"})
 
 
 def parse_profile(data: bytes) -> Profile:
@@ -179,7 +185,8 @@ def parse_profile(data: bytes) -> Profile:
     for key in ("name", "version"):
         if not isinstance(table.get(key), str):
             raise InvalidProfile("invalid_profile", f"the profile has no text entry {key!r}")
-    sections = {key: _section(key, kind, table.get(key, {})) for key, kind in SECTIONS.items() if key in table or key not in OPTIONAL}
+    asked = {key: kind for key, kind in SECTIONS.items() if key in table or key not in OPTIONAL}
+    sections = {key: _section(key, kind, table.get(key, {})) for key, kind in asked.items()}
     return Profile(name=table["name"], version=table["version"], sha256=hashlib.sha256(data).hexdigest(), **sections)
 
 
