@@ -27,6 +27,7 @@ Floats = NDArray[np.float64]
 
 TIPS = 256  # exact distances for this many possible tips ...
 REPEATS = 16  # ... each with this many draws of outline and scale
+QUICK_TIPS, QUICK_REPEATS = 64, 16  # while a person drags
 SEED = 20260101
 BLUNDER = 3.0  # a wrong outline or needle errs this many times its stated uncertainty
 SIDE_PX = 2.0  # the bone side is looked up this far from the line: the mask is only true to a pixel
@@ -50,15 +51,15 @@ class _Draws:
     depth: Floats
 
 
-@lru_cache(maxsize=1)
-def _draws() -> _Draws:
+@lru_cache(maxsize=2)
+def _draws(tips: int, repeats: int) -> _Draws:
     rng = np.random.default_rng(SEED)
-    along, across = rng.standard_normal((2, TIPS))
+    along, across = rng.standard_normal((2, tips))
     along[0] = across[0] = 0.0
-    edge, scale, thickness = rng.standard_normal((3, REPEATS, TIPS))
+    edge, scale, thickness = rng.standard_normal((3, repeats, tips))
     return _Draws(
         along=along, across=across, edge=edge, scale=scale, map=thickness,
-        tip_blunder=rng.random(TIPS), edge_blunder=rng.random((REPEATS, TIPS)), depth=rng.random((REPEATS, TIPS)),
+        tip_blunder=rng.random(tips), edge_blunder=rng.random((repeats, tips)), depth=rng.random((repeats, tips)),
     )  # fmt: skip
 
 
@@ -74,6 +75,7 @@ class _Scene:
     segments: Segments  # in `unit`
     edge: Floats  # (REPEATS, TIPS) outline error along its normal, in `unit`
     factor: Floats  # (REPEATS, TIPS) scale error, about 1
+    draws: _Draws
 
     @property
     def tip(self) -> Points:
@@ -94,7 +96,9 @@ class _Scene:
         )  # fmt: skip
 
 
-def measure_placement(cortex: Cortex, needle: Needle, calibration: Calibration, profile: Profile) -> Placement:
+def measure_placement(
+    cortex: Cortex, needle: Needle, calibration: Calibration, profile: Profile, *, quick: bool = False
+) -> Placement:
     """Measure where the tip of a needle lies.
 
     Parameters
@@ -106,6 +110,8 @@ def measure_placement(cortex: Cortex, needle: Needle, calibration: Calibration, 
         Lengths are in mm where it has a spacing, else in px.
     profile : Profile
         What counts as thin bone.
+    quick : bool
+        With a quarter of the draws, for a picture that follows a mouse: the same values, intervals to about a tenth.
 
     Returns
     -------
@@ -114,7 +120,7 @@ def measure_placement(cortex: Cortex, needle: Needle, calibration: Calibration, 
         that no map covers. A thickness without a map is the in-plane width, given only where it is narrow enough to matter.
         Perspective between tip and outline does not enter: the distance is defined at the depth of the tip.
     """
-    scene = _scene(cortex, needle, calibration)
+    scene = _scene(cortex, needle, calibration, _draws(QUICK_TIPS, QUICK_REPEATS) if quick else _draws(TIPS, REPEATS))
     if not len(scene.segments.start):
         return Placement(calibration=calibration)
     distance, nearest = _tip_to_cortex(scene)
@@ -140,8 +146,8 @@ def measure_placement(cortex: Cortex, needle: Needle, calibration: Calibration, 
     )
 
 
-def _scene(cortex: Cortex, needle: Needle, calibration: Calibration) -> _Scene:
-    spacing, draws = calibration.spacing, _draws()
+def _scene(cortex: Cortex, needle: Needle, calibration: Calibration, draws: _Draws) -> _Scene:
+    spacing = calibration.spacing
     step = np.array([spacing.row_mm, spacing.column_mm]) if spacing else np.ones(2)
     factor = np.maximum(1 + draws.scale * (spacing.relative_u / 2 if spacing else 0.0), 0.2)
     if spacing and spacing.source is SpacingSource.DETECTOR_PLANE:
@@ -154,7 +160,7 @@ def _scene(cortex: Cortex, needle: Needle, calibration: Calibration) -> _Scene:
     edge = draws.edge * edge_sd * np.where(draws.edge_blunder < 1 - cortex.confidence, BLUNDER, 1.0)
     return _Scene(
         needle=needle, cortex=cortex, step=step, unit=Unit.MM if spacing else Unit.PX, tips=tips,
-        segments=segments_of(cortex.lines, step), edge=edge, factor=factor,
+        segments=segments_of(cortex.lines, step), edge=edge, factor=factor, draws=draws,
     )  # fmt: skip
 
 
@@ -171,7 +177,7 @@ def _tip_to_cortex(scene: _Scene) -> tuple[Measurement, tuple[float, float]]:
         gap = _gap_to_unseen(scene)
         if gap < value - FIELD_GAP_PX * float(scene.step.max()):
             # bone is cut off by the edge of the field nearer than any visible cortex: the cortex may lie anywhere beyond it
-            drawn = drawn - (value - gap) * _draws().depth
+            drawn = drawn - (value - gap) * scene.draws.depth
             method += "; bone leaves the field nearer than that"
     row, column = nearest[0] / scene.step
     return scene.measurement(value, drawn, bound, method), (float(row), float(column))
@@ -262,21 +268,21 @@ def _in_plane_width(scene: _Scene) -> Measurement | None:
     cell = float(np.sqrt(np.prod(scene.step / ratio)))
     radius = cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * cell
     centre = (scene.tip + 0.5) * ratio - 0.5
-    rows, columns = np.indices(shape)
+    rows, columns = np.arange(shape[0])[:, None], np.arange(shape[1])[None, :]
     away = np.hypot((rows - centre[0]) * scene.step[0] / ratio[0], (columns - centre[1]) * scene.step[1] / ratio[1])
     holds = small & (away <= radius + cell)
     if not holds.any():
         return None
     value = 2 * float(radius[holds].max())
     # the grid errs by up to half a cell on either side; all of the outline may be off by its own doubt
-    drawn = np.maximum(value + 2 * scene.edge + cell * _draws().map, 0.0)
+    drawn = np.maximum(value + 2 * scene.edge + cell * scene.draws.map, 0.0)
     return scene.measurement(value, drawn, Bound.UPPER, "largest disc in the outline that holds the tip")
 
 
 def _thickness(scene: _Scene, width: Measurement | None, profile: Profile) -> Measurement | None:
     in_mm = width if width is not None and width.unit is Unit.MM else None
     thickness = scene.cortex.thickness
-    found = thickness_at(thickness, scene.tips, _draws().map) if thickness is not None else None
+    found = thickness_at(thickness, scene.tips, scene.draws.map) if thickness is not None else None
     if found is None:
         if in_mm is None or in_mm.upper >= profile.verdict.thick_from_mm:
             return None
@@ -303,5 +309,5 @@ def _thin_margin(scene: _Scene, profile: Profile) -> tuple[Measurement | None, t
     distance, point = found
     m = scene.cortex.thickness.median_mm.shape[0]
     cell = scene.cortex.thickness.frame_shape[0] / m * float(scene.step[0])
-    drawn = np.maximum(distance + cell / 2 * _draws().map, 0.0)
+    drawn = np.maximum(distance + cell / 2 * scene.draws.map, 0.0)
     return scene.measurement(float(distance[0]), drawn, Bound.ESTIMATE, "to the map's nearest thin bone, in plane"), point
