@@ -58,8 +58,9 @@ class View:
 
 
 class SpacingSource(StrEnum):
-    """Rungs of the scale ladder, best first (design section 6)."""
+    """Rungs of the scale ladder, best first (design section 6); what a person set on this very picture stands above."""
 
+    OPERATOR = "operator"
     FIDUCIAL = "fiducial"
     INSTRUMENT = "instrument"
     OBJECT_PLANE = "object_plane"

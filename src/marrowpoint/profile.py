@@ -125,7 +125,8 @@ class Profile:
     scale : ScaleLimits
     study : StudyLimits
     ultrasound : UltrasoundLimits
-    review : ReviewLimits
+    review : ReviewLimits or None
+        None in a profile written before there was a review: the packaged values hold.
     audit : AuditLimits or None
         None in a profile written before there were audit rules: frames are judged by it, procedures are not.
     """
@@ -137,7 +138,7 @@ class Profile:
     scale: ScaleLimits
     study: StudyLimits
     ultrasound: UltrasoundLimits
-    review: ReviewLimits
+    review: ReviewLimits | None = None
     audit: AuditLimits | None = None
 
     @property
@@ -155,7 +156,7 @@ SECTIONS: dict[str, type] = {
     "audit": AuditLimits,
 }
 # sections that older profiles lack; the rest of such a profile holds
-OPTIONAL = frozenset({"audit"})
+OPTIONAL = frozenset({"review", "audit"})
 
 
 def parse_profile(data: bytes) -> Profile:

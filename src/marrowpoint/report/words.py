@@ -10,6 +10,7 @@ from marrowpoint.verdict import Flag, Verdict
 RESEARCH_ONLY = "Research and quality review only."
 
 SCALE_WORDS: dict[SpacingSource, str] = {
+    SpacingSource.OPERATOR: "a known length set by hand",
     SpacingSource.FIDUCIAL: "a marker of known size",
     SpacingSource.INSTRUMENT: "the declared needle",
     SpacingSource.OBJECT_PLANE: "object plane spacing",
