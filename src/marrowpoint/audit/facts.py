@@ -1,4 +1,4 @@
-"""What an audit knows of one procedure, from records and the operator's sheet: plain nouns without pixels and without a patient."""
+"""What an audit knows of one procedure, from records and sheet: plain nouns without pixels and without a patient."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ class FrameFacts:
         Picture beside the results, relative; empty where there is none.
     phase : {"harvest", "reinjection", ""}
         What the sheet makes of it; empty where nobody says.
-    documented : Documented
+    documented : Documented or None
+        None in a record of a program that did not look.
     provenance : Provenance
     """
 
@@ -93,7 +94,7 @@ class FrameFacts:
     measurements: Mapping[str, Measurement] = field(default_factory=dict)
     overlay: str = ""
     phase: str = ""
-    documented: Documented = Documented()
+    documented: Documented | None = None
     provenance: Provenance
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -46,6 +47,23 @@ class Finding:
     source: str
 
 
-def worst(outcomes: tuple[Outcome, ...]) -> Outcome:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A rule's words before they become a finding.
+
+    Parameters
+    ----------
+    outcome : Outcome
+    sentence : str
+    site : str or None
+    """
+
+    outcome: Outcome
+    sentence: str
+    site: str | None = None
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
     """The outcome that decides for the whole; not assessable where there is none."""
-    return next((outcome for outcome in WORST_FIRST if outcome in outcomes), Outcome.NOT_ASSESSABLE)
+    seen = set(outcomes)
+    return next((outcome for outcome in WORST_FIRST if outcome in seen), Outcome.NOT_ASSESSABLE)

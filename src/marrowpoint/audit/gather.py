@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, time
+from datetime import date, datetime, time
 from pathlib import PurePosixPath
 
 from marrowpoint.audit.facts import (
@@ -13,7 +13,6 @@ from marrowpoint.audit.facts import (
     REINJECTION,
     FailureFacts,
     FrameFacts,
-    PositionFacts,
     ProcedureFacts,
     Reading,
     RunFacts,
@@ -119,10 +118,28 @@ def _phase(rows: Sequence[Site], frames: Sequence[FrameFacts], sites: Sequence[S
 
 def clock(text: str) -> time | None:
     """Time of day of a sheet's entry, alone or behind a date; None for what is none."""
+    entered = entry_moment(text)
+    return None if entered is None else entered.time()
+
+
+def entry_moment(text: str) -> datetime | None:
+    """Date and time of a sheet's entry; without a date the first day of the calendar stands for it."""
     try:
-        return datetime.fromisoformat(text).time() if "-" in text else time.fromisoformat(text)
+        return (
+            datetime.fromisoformat(text).replace(tzinfo=None)
+            if "-" in text
+            else datetime.combine(date.min, time.fromisoformat(text))
+        )
     except ValueError:
         return None
+
+
+def entry_moments(rows: Iterable[Site]) -> list[datetime]:
+    """Entry times of rows in their order, comparable: dates count only where every one has its own."""
+    found = [entered for row in rows if (entered := entry_moment(row.entry_time)) is not None]
+    if all(entered.date() != date.min for entered in found):
+        return found
+    return [datetime.combine(date.min, entered.time()) for entered in found]
 
 
 def _share_out(failures: Sequence[FailureFacts], piles: Mapping[str, _Pile]) -> None:
@@ -159,8 +176,3 @@ def _shared_pictures(piles: Mapping[str, _Pile]) -> tuple[SharedPicture, ...]:
         for frames in places.values()
         if len(frames) > 1
     )
-
-
-def without_rows(positions: Iterable[PositionFacts]) -> tuple[PositionFacts, ...]:
-    """Positions that no row of the sheet names."""
-    return tuple(position for position in positions if not position.rows)
