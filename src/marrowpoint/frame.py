@@ -203,6 +203,31 @@ class BeamGeometry:
     patient_position: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Documented:
+    """What the header documents beside the picture; None or empty where it is silent.
+
+    Parameters
+    ----------
+    laterality : str
+        The header's own side, ``L`` or ``R``; the sheet's side is no evidence for it.
+    body_position : str
+        Patient Position (0018,5100), such as ``HFP``.
+    dose_area_gy_cm2, air_kerma_gy, fluoroscopy_min : float or None
+        Dose area product, air kerma at the reference point and fluoroscopy time, as far as the header counts them.
+    mechanical_index, thermal_index : float or None
+        Output indices of ultrasound.
+    """
+
+    laterality: str = ""
+    body_position: str = ""
+    dose_area_gy_cm2: float | None = None
+    air_kerma_gy: float | None = None
+    fluoroscopy_min: float | None = None
+    mechanical_index: float | None = None
+    thermal_index: float | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Frame:
     """One picture, read-only.
@@ -229,6 +254,8 @@ class Frame:
         user interface. None for a picture without colour.
     geometry : BeamGeometry or None
         Distances of the cone beam; None where the header states none.
+    documented : Documented
+        Side, position, dose and output indices of the header, for an audit.
     low_is_bright : bool
         The header asks a screen to show low values bright (MONOCHROME1); `pixels` are as stored.
     """
@@ -243,3 +270,4 @@ class Frame:
     coloured: Mask | None = None
     geometry: BeamGeometry | None = None
     low_is_bright: bool = False
+    documented: Documented = Documented()

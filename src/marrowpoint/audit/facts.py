@@ -8,36 +8,12 @@ from datetime import datetime
 
 from marrowpoint.assessment import Provenance
 from marrowpoint.case import Site
+from marrowpoint.frame import Documented
 from marrowpoint.measurement import Measurement
 from marrowpoint.verdict import Verdict
 
 HARVEST, REINJECTION = "harvest", "reinjection"
 ULTRASOUND = frozenset({"US"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Documented:
-    """What the header states beyond the picture; None or empty where it is silent.
-
-    Parameters
-    ----------
-    laterality : str
-        The header's own side, ``L`` or ``R``; the sheet's side is no evidence for it.
-    patient_position : str
-        Patient Position (0018,5100), such as ``HFP``.
-    dose_area_gy_cm2, air_kerma_gy, fluoroscopy_min : float or None
-        Dose area product, reference air kerma and fluoroscopy time.
-    mechanical_index, thermal_index : float or None
-        Ultrasound output indices.
-    """
-
-    laterality: str = ""
-    patient_position: str = ""
-    dose_area_gy_cm2: float | None = None
-    air_kerma_gy: float | None = None
-    fluoroscopy_min: float | None = None
-    mechanical_index: float | None = None
-    thermal_index: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

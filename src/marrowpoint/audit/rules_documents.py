@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
 
-from marrowpoint.audit.facts import REINJECTION, Documented, FrameFacts, ProcedureFacts
+from marrowpoint.audit.facts import REINJECTION, FrameFacts, ProcedureFacts
 from marrowpoint.audit.findings import Answer, Outcome, worst
 from marrowpoint.audit.gather import entry_moments
 from marrowpoint.audit.limits import limits_of
 from marrowpoint.case import Site
-from marrowpoint.frame import SpacingSource
+from marrowpoint.frame import Documented, SpacingSource
 from marrowpoint.measurement import Unit
 from marrowpoint.profile import Profile
 
@@ -121,7 +121,7 @@ def prone_position(procedure: ProcedureFacts, profile: Profile) -> Iterator[Answ
     if not documented:
         yield Answer(outcome=Outcome.NOT_ASSESSABLE, sentence=NOT_READ if frames else NO_PICTURES)
         return
-    positions = {entry.patient_position.upper() for entry in documented} - {""}
+    positions = {entry.body_position.upper() for entry in documented} - {""}
     claims = [row for row in procedure.harvest_sites if any(word in f"{row.site} {row.note}".lower() for word in POSTERIOR)]
     if positions and positions <= PRONE:
         yield Answer(outcome=Outcome.PASS, sentence=f"Prone position recorded ({', '.join(sorted(positions))}).")

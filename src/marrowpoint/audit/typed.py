@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from marrowpoint.assessment import Provenance
-from marrowpoint.audit.facts import Documented, FailureFacts, FrameFacts, PositionFacts, RunFacts
+from marrowpoint.audit.facts import FailureFacts, FrameFacts, PositionFacts, RunFacts
+from marrowpoint.frame import Documented
 from marrowpoint.measurement import Bound, Measurement, Unit
 from marrowpoint.report.record import Record
 from marrowpoint.verdict import Code, Flag, Reason, Verdict

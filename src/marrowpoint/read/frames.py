@@ -15,6 +15,7 @@ from marrowpoint.calibrate import spacing_from_header
 from marrowpoint.errors import MarrowpointError, UnreadableImage, UnsupportedImage
 from marrowpoint.frame import Frame, FrameReference, ViewKind
 from marrowpoint.profile import ScaleLimits
+from marrowpoint.read.documented import documented, header_side
 from marrowpoint.read.files import ImageFile
 from marrowpoint.read.geometry import beam_geometry, header_geometry, ultrasound_regions
 from marrowpoint.read.groups import first_value
@@ -198,6 +199,7 @@ def _frame(
         coloured=coloured,
         geometry=beam_geometry(header, geometry),
         low_is_bright=stored.photometric == "MONOCHROME1",
+        documented=documented(header, index),
     )
 
 
@@ -219,11 +221,7 @@ def _side(header: Dataset, sides: Mapping[str, str]) -> str:
     stated = sides.get(_text(header, "StudyInstanceUID"), "")
     if stated in ("L", "R"):
         return stated
-    for keyword in ("FrameLaterality", "ImageLaterality", "Laterality"):
-        found = str(first_value(header, keyword, 0) or "").strip().upper()
-        if found in ("L", "R"):
-            return found
-    return ""
+    return header_side(header, 0)
 
 
 def _text(header: Dataset, keyword: str) -> str:

@@ -31,7 +31,10 @@ from marrowpoint.read.quiet import quiet
 _TAGS = """
     SpecificCharacterSet SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID Modality
     StudyDate StudyTime SeriesDate SeriesTime AcquisitionDate AcquisitionTime AcquisitionDateTime ContentDate ContentTime
-    Laterality ImageLaterality PatientPosition PositionerPrimaryAngle PositionerSecondaryAngle
+    Laterality ImageLaterality FrameLaterality PatientPosition
+    ImageAndFluoroscopyAreaDoseProduct AcquiredImageAreaDoseProduct EntranceDoseInmGy TotalTimeOfFluoroscopy
+    MechanicalIndex SoftTissueThermalIndex BoneThermalIndex CranialThermalIndex
+    PositionerPrimaryAngle PositionerSecondaryAngle
     PositionerPrimaryAngleIncrement PositionerSecondaryAngleIncrement PositionerMotion
     PixelSpacing PixelSpacingCalibrationType ImagerPixelSpacing ObjectPixelSpacingInCenterOfBeam
     EstimatedRadiographicMagnificationFactor DistanceSourceToDetector DistanceSourceToPatient DistanceSourceToIsocenter

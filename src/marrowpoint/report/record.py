@@ -14,7 +14,7 @@ import numpy as np
 from marrowpoint.analyze import Failure
 from marrowpoint.assessment import Assessment, Provenance, StudyAssessment
 from marrowpoint.cortex import Cortex
-from marrowpoint.frame import Calibration, Frame, Points, SpacingSource
+from marrowpoint.frame import Calibration, Documented, Frame, Points, SpacingSource
 from marrowpoint.measurement import Measurement
 from marrowpoint.needle import Needle
 from marrowpoint.placement import Placement
@@ -63,6 +63,7 @@ def frame_record(assessment: Assessment) -> Record:
             "secondary_deg": _number(assessment.frame.view.secondary_deg, 2),
             "side": assessment.frame.side or None,
         },
+        "documented": _documented(assessment.frame.documented),
         "calibration": _calibration(assessment.calibration),
         "needle": None if needle is None else _needle(needle, assessment.outer_diameter_mm),
         "needle_candidates": [_candidate(each) for each in assessment.candidates],
@@ -151,6 +152,18 @@ def _source(frame: Frame) -> Record:
         "transfer_syntax_uid": reference.transfer_syntax_uid,
         "acquired": None if reference.acquired is None else reference.acquired.isoformat(),
         "pixel_sha256": reference.pixel_sha256,
+    }
+
+
+def _documented(documented: Documented) -> Record:
+    return {
+        "laterality": documented.laterality or None,
+        "body_position": documented.body_position or None,
+        "dose_area_gy_cm2": _number(documented.dose_area_gy_cm2, 4),
+        "air_kerma_gy": _number(documented.air_kerma_gy, 6),
+        "fluoroscopy_min": _number(documented.fluoroscopy_min, 3),
+        "mechanical_index": _number(documented.mechanical_index, 3),
+        "thermal_index": _number(documented.thermal_index, 3),
     }
 
 
