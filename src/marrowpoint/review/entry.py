@@ -1,0 +1,286 @@
+"""What stands in the review ledger: one entry a decision, who took it, and on what it was taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from marrowpoint.assessment import Assessment, Provenance
+from marrowpoint.frame import FrameReference
+from marrowpoint.placement import Placement
+from marrowpoint.review.corrections import Corrections
+
+MAX_RATER, MAX_TEXT = 80, 2000  # characters
+
+
+class Action(StrEnum):
+    """What a person decided about a frame."""
+
+    ACCEPT = "accept"
+    CORRECT = "correct"
+    REJECT = "reject"
+    FLAG = "flag"
+    COMMENT = "comment"
+    WITHDRAW = "withdraw"  # takes the rater's own standing decision back; the entry it takes back stays
+
+
+DECISIONS = frozenset({Action.ACCEPT, Action.CORRECT, Action.REJECT})
+NEED_REASON = frozenset({Action.REJECT, Action.COMMENT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameKey:
+    """Which frame an entry is about; nothing of the patient.
+
+    Parameters
+    ----------
+    path : str
+        Relative to the reviewed folder's parent, with forward slashes, as in every result.
+    frame_number : int
+        1-based.
+    pixel_sha256 : str
+        Hash of the frame's decoded pixels.
+    sop_instance_uid, study_instance_uid : str
+        Empty where the file has none.
+    """
+
+    path: str
+    frame_number: int
+    pixel_sha256: str
+    sop_instance_uid: str = ""
+    study_instance_uid: str = ""
+
+    @classmethod
+    def of(cls, reference: FrameReference) -> FrameKey:
+        """Key of a frame that was read."""
+        return cls(
+            path=reference.path,
+            frame_number=reference.frame_number,
+            pixel_sha256=reference.pixel_sha256,
+            sop_instance_uid=reference.sop_instance_uid,
+            study_instance_uid=reference.study_instance_uid,
+        )
+
+    def same_frame(self, other: FrameKey) -> bool:
+        """Whether both name one frame: the same place in the folder, or the same picture in a folder that was moved."""
+        if self.frame_number != other.frame_number:
+            return False
+        same_pixels = self.pixel_sha256 == other.pixel_sha256 != ""
+        return self.path == other.path or (same_pixels and self.sop_instance_uid == other.sop_instance_uid)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What was said of a frame: the verdict and its key numbers.
+
+    Parameters
+    ----------
+    code, text : str
+        Verdict's code and sentence.
+    numbers : dict of str to dict
+        By field of `Placement`: ``{"value": ..., "lower": ..., "upper": ..., "unit": "mm"}``.
+    confidence : dict of str to float
+        Of ``needle`` and ``bone``, where found.
+    """
+
+    code: str
+    text: str
+    numbers: dict[str, dict[str, float | str]] = field(default_factory=dict)
+    confidence: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, assessment: Assessment) -> Said:
+        """What an assessment says, in a few hundred bytes."""
+        confidence = {}
+        if assessment.needle is not None:
+            confidence["needle"] = round(float(assessment.needle.confidence), 3)
+        if assessment.cortex is not None:
+            confidence["bone"] = round(float(assessment.cortex.confidence), 3)
+        return cls(
+            code=assessment.verdict.code.value,
+            text=assessment.verdict.text,
+            numbers=_numbers(assessment.placement),
+            confidence=confidence,
+        )
+
+
+NUMBERS = (
+    "tip_to_cortex", "insertion_depth", "bone_thickness", "thin_bone_margin", "far_cortex_reserve", "in_plane_width",
+    "gap_along_shaft", "entry_to_peak",
+)  # fmt: skip
+
+
+def _numbers(placement: Placement | None) -> dict[str, dict[str, float | str]]:
+    found: dict[str, dict[str, float | str]] = {}
+    for name in NUMBERS:
+        measured = None if placement is None else getattr(placement, name)
+        if measured is not None:
+            limits = {key: round(float(getattr(measured, key)), 3) for key in ("value", "lower", "upper")}
+            found[name] = {**limits, "unit": measured.unit.value}
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One decision of one person about one frame.
+
+    Parameters
+    ----------
+    frame : FrameKey
+    action : Action
+    rater : str
+        Who; not empty.
+    decided_at : datetime
+        Time zone UTC.
+    before : Said
+        What the program said, uncorrected.
+    after : Said
+        What stands with the person's corrections; equal to `before` where nothing was corrected.
+    corrections : Corrections or None
+        What the person set.
+    reason : str
+        Why; required for a rejection and a comment.
+    provenance : Provenance
+        Program, profile and model that the decision was taken on.
+    number : int
+        From 1, in the order of the ledger; 0 until it stands in one.
+    """
+
+    frame: FrameKey
+    action: Action
+    rater: str
+    decided_at: datetime
+    before: Said
+    after: Said
+    corrections: Corrections | None = None
+    reason: str = ""
+    provenance: Provenance
+    number: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.rater.strip() or len(self.rater) > MAX_RATER:
+            raise ValueError(f"a rater's name has 1 to {MAX_RATER} characters")
+        if len(self.reason) > MAX_TEXT:
+            raise ValueError(f"a reason has at most {MAX_TEXT} characters")
+        if self.action in NEED_REASON and not self.reason.strip():
+            raise ValueError(f"to {self.action} needs a reason in words")
+        if self.decided_at.tzinfo is None:
+            raise ValueError("a decision's time needs its time zone")
+
+
+def decide(
+    base: Assessment,
+    action: Action,
+    *,
+    rater: str,
+    corrected: Assessment | None = None,
+    corrections: Corrections | None = None,
+    reason: str = "",
+    at: datetime | None = None,
+) -> Entry:
+    """Put a decision into words for the ledger.
+
+    Parameters
+    ----------
+    base : Assessment
+        The program's own.
+    action : Action
+    rater : str
+    corrected : Assessment or None
+        From `reassess`, where the person corrected something.
+    corrections : Corrections or None
+    reason : str
+    at : datetime or None
+        Now, if not given.
+
+    Returns
+    -------
+    Entry
+        Not in a ledger yet.
+
+    Raises
+    ------
+    ValueError
+        Without a rater, without a reason where one is needed, or a correction without corrections.
+    """
+    if action is Action.CORRECT and (corrections is None or corrections.empty or corrected is None):
+        raise ValueError("to correct needs corrections and what came of them")
+    before = Said.of(base)
+    return Entry(
+        frame=FrameKey.of(base.frame.reference),
+        action=action,
+        rater=rater.strip(),
+        decided_at=(at or datetime.now(UTC)).astimezone(UTC),
+        before=before,
+        after=before if corrected is None else Said.of(corrected),
+        corrections=None if corrections is None or corrections.empty else corrections,
+        reason=reason.strip(),
+        provenance=base.provenance,
+    )
+
+
+def stale_because(entry: Entry, frame: FrameKey, provenance: Provenance) -> tuple[str, ...]:
+    """What changed since an entry was made.
+
+    Parameters
+    ----------
+    entry : Entry
+    frame : FrameKey
+        The frame as it is now.
+    provenance : Provenance
+        What it would be analysed with now.
+
+    Returns
+    -------
+    tuple of str
+        Of ``"image"``, ``"program"``, ``"profile"``, ``"model"``; empty for an entry that still holds.
+    """
+    then = entry.provenance
+    changed = {
+        "image": entry.frame.pixel_sha256 != frame.pixel_sha256,
+        "program": then.marrowpoint != provenance.marrowpoint,
+        "profile": then.profile_sha256 != provenance.profile_sha256,
+        "model": then.model_sha256 != provenance.model_sha256,
+    }
+    return tuple(name for name, differs in changed.items() if differs)
+
+
+def about(entries: Iterable[Entry], frame: FrameKey) -> Iterator[Entry]:
+    """The entries of one frame, in their order."""
+    return (entry for entry in entries if entry.frame.same_frame(frame))
+
+
+def standing(entries: Iterable[Entry], frame: FrameKey) -> dict[str, Entry]:
+    """The last decision of each rater about a frame, side by side.
+
+    Parameters
+    ----------
+    entries : iterable of Entry
+        In the order of the ledger.
+    frame : FrameKey
+
+    Returns
+    -------
+    dict of str to Entry
+        By rater. Flags and comments decide nothing; a decision that was withdrawn is left out.
+    """
+    last: dict[str, Entry] = {}
+    for entry in about(entries, frame):
+        if entry.action in DECISIONS:
+            last[entry.rater] = entry
+        elif entry.action is Action.WITHDRAW:
+            last.pop(entry.rater, None)
+    return last
+
+
+def flagged(entries: Iterable[Entry], frame: FrameKey) -> dict[str, Entry]:
+    """The raters whose flag stands on a frame; a withdrawal lowers it."""
+    raised: dict[str, Entry] = {}
+    for entry in about(entries, frame):
+        if entry.action is Action.FLAG:
+            raised[entry.rater] = entry
+        elif entry.action is Action.WITHDRAW:
+            raised.pop(entry.rater, None)
+    return raised

@@ -1,0 +1,340 @@
+"""The frames of a folder and how far their review is: small rows in memory, pixels only of the frame that is shown.
+
+A `Session` belongs to the thread of the window; workers hand their results over (`worker`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import chain
+from pathlib import Path
+
+from marrowpoint.assess import without_pixels
+from marrowpoint.assessment import Assessment, Provenance, StudyAssessment
+from marrowpoint.errors import MarrowpointError
+from marrowpoint.profile import Profile
+from marrowpoint.read import ImageFile, find_images
+from marrowpoint.read.header import open_dicom
+from marrowpoint.read.pixels import describe_pixels
+from marrowpoint.review.entry import Action, Entry, FrameKey, flagged, stale_because, standing
+from marrowpoint.review.ledger import Ledger
+from marrowpoint.review.partner import best_partner
+from marrowpoint.study import Position, group_positions, judge_studies
+from marrowpoint.verdict import SEVERITY, Code, Severity
+
+
+class State(StrEnum):
+    """How far the program is with a frame."""
+
+    WAITING = "waiting"
+    ANALYSING = "analysing"
+    VERDICT = "verdict"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """The standing decision of one rater about a frame.
+
+    Parameters
+    ----------
+    rater : str
+    action : Action
+    stale : tuple of str
+        What changed since: ``"image"``, ``"program"``, ``"profile"``, ``"model"``.
+    entry : Entry
+    """
+
+    rater: str
+    action: Action
+    stale: tuple[str, ...]
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One frame of the list, or one file that could not be read.
+
+    Parameters
+    ----------
+    place : int
+        Place in the list, from 0.
+    image : ImageFile
+    frame_number, number_of_frames : int
+        1-based; 1 of 1 for a file that could not be read.
+    state : State
+    key : FrameKey or None
+        None until the frame was read.
+    code : Code or None
+        The program's verdict.
+    text : str
+        Verdict or failure in words.
+    failure : str
+        Code of the failure; empty otherwise.
+    reviews : tuple of Review
+        One a rater.
+    flags : tuple of str
+        Raters whose flag stands.
+    comments : int
+        Comments of anyone.
+    """
+
+    place: int
+    image: ImageFile
+    frame_number: int = 1
+    number_of_frames: int = 1
+    state: State = State.WAITING
+    key: FrameKey | None = None
+    code: Code | None = None
+    text: str = ""
+    failure: str = ""
+    reviews: tuple[Review, ...] = ()
+    flags: tuple[str, ...] = ()
+    comments: int = 0
+
+    @property
+    def name(self) -> str:
+        """What the list shows: the file's path, with the frame's number where there are several."""
+        if self.number_of_frames == 1:
+            return self.image.relative_path
+        return f"{self.image.relative_path} {self.frame_number}/{self.number_of_frames}"
+
+    @property
+    def severity(self) -> Severity | None:
+        """Colour of the verdict."""
+        return None if self.code is None else SEVERITY[self.code]
+
+    @property
+    def stale(self) -> tuple[str, ...]:
+        """What changed since somebody's decision."""
+        return tuple(dict.fromkeys(chain.from_iterable(review.stale for review in self.reviews)))
+
+    @property
+    def problem(self) -> bool:
+        """Whether a person should look here first: a bad or missing verdict, a failure, a flag, a stale review."""
+        return (
+            self.state is State.FAILURE
+            or self.severity in (Severity.PROBLEM, Severity.UNKNOWN)
+            or bool(self.flags or self.stale)
+        )
+
+    def reviewed_by(self, rater: str = "") -> bool:
+        """Whether that rater (anyone, if empty) decided, on what still holds."""
+        return any(not review.stale for review in self.reviews if not rater or review.rater == rater)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One frame that was found, before it is read; or why its file cannot be."""
+
+    image: ImageFile
+    frame_number: int = 1
+    number_of_frames: int = 1
+    failure: str = ""
+    text: str = ""
+
+
+def list_frames(folder: Path, *, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Listed]:
+    """Find the frames of a folder by their headers alone; for a background thread.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder, a file or a DICOMDIR.
+    cancelled : callable
+        Asked between files.
+
+    Yields
+    ------
+    Listed
+        In the order of the files; one with ``failure`` for a file that cannot be read.
+    """
+    for image in find_images([folder]):
+        if cancelled():
+            return
+        try:
+            with open_dicom(image) as file:
+                count = describe_pixels(file).frames
+        except MarrowpointError as error:
+            yield Listed(image=image, failure=error.code, text=error.text)
+        except Exception as error:  # one odd file must not end the list
+            yield Listed(image=image, failure="internal_error", text=f"an unexpected {type(error).__name__}: please report it")
+        else:
+            for number in range(1, count + 1):
+                yield Listed(image=image, frame_number=number, number_of_frames=count)
+
+
+class Session:
+    """The list of a review.
+
+    Parameters
+    ----------
+    profile : Profile
+        Thresholds in force.
+    provenance : Provenance
+        What frames are analysed with now; decisions on anything else are stale.
+    ledger : Ledger or None
+        None keeps no decisions.
+    """
+
+    def __init__(self, *, profile: Profile, provenance: Provenance, ledger: Ledger | None = None) -> None:
+        self.profile = profile
+        self.provenance = provenance
+        self.ledger = ledger
+        self._rows: list[Row] = []
+        self._found: dict[int, Assessment] = {}  # without pixels: kilobytes each
+        self._entries: tuple[Entry, ...] = ()
+        self._positions: tuple[Position, ...] | None = None
+        self._studies: tuple[StudyAssessment, ...] | None = None
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """All rows in the order of the list."""
+        return tuple(self._rows)
+
+    def row(self, place: int) -> Row:
+        """One row."""
+        return self._rows[place]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, listed: Listed) -> Row:
+        """Put a frame that was found at the end of the list."""
+        state = State.FAILURE if listed.failure else State.WAITING
+        row = Row(
+            place=len(self._rows), image=listed.image, frame_number=listed.frame_number,
+            number_of_frames=listed.number_of_frames, state=state, failure=listed.failure, text=listed.text,
+        )  # fmt: skip
+        self._rows.append(row)
+        return row
+
+    def begin(self, place: int) -> Row:
+        """Mark a frame as being analysed."""
+        return self._put(replace(self._rows[place], state=State.ANALYSING))
+
+    def reset(self, place: int) -> Row:
+        """Mark a frame as waiting again: its analysis was cancelled."""
+        return self._put(replace(self._rows[place], state=State.WAITING))
+
+    def finish(self, place: int, assessment: Assessment) -> Row:
+        """Take the program's assessment of a frame; its pixels are not kept."""
+        small = without_pixels(assessment)
+        self._found[place] = small
+        self._positions = self._studies = None
+        row = replace(
+            self._rows[place], state=State.VERDICT, key=FrameKey.of(small.frame.reference), code=small.verdict.code,
+            text=small.verdict.text, failure="",
+        )  # fmt: skip
+        return self._put(self._reviewed(row))
+
+    def fail(self, place: int, code: str, text: str) -> Row:
+        """Take a failure."""
+        self._found.pop(place, None)
+        self._positions = self._studies = None
+        return self._put(replace(self._rows[place], state=State.FAILURE, failure=code, text=text, code=None))
+
+    def found(self, place: int) -> Assessment | None:
+        """The program's assessment of a frame, without pixels."""
+        return self._found.get(place)
+
+    def refresh(self) -> tuple[Row, ...]:
+        """Read what any window added to the ledger; returns the rows that changed."""
+        if self.ledger is None:
+            return ()
+        last = self._entries[-1].number if self._entries else 0
+        fresh = self.ledger.entries(after=last)
+        if not fresh and last:
+            return ()
+        self._entries += fresh
+        before = self.rows
+        for row in before:
+            if row.key is not None:
+                self._put(self._reviewed(row))
+        return tuple(new for old, new in zip(before, self._rows, strict=True) if new != old)
+
+    def decide(self, place: int, entry: Entry) -> Row:
+        """Write a decision into the ledger and show it.
+
+        Raises
+        ------
+        MarrowpointError
+            Where the ledger cannot be written; the row stays as it was.
+        """
+        if self.ledger is None:
+            raise MarrowpointError("no_ledger", "no ledger is open: choose one before deciding")
+        self.ledger.append(entry)
+        self.refresh()
+        return self._rows[place]
+
+    def restate(self, provenance: Provenance, profile: Profile) -> None:
+        """Go over to another profile or model: decisions on the old one become stale, verdicts are for the worker to renew."""
+        self.provenance, self.profile = provenance, profile
+        self._positions = self._studies = None
+        for row in self.rows:
+            if row.key is not None:
+                self._put(self._reviewed(row))
+
+    def entries(self, place: int) -> tuple[Entry, ...]:
+        """Everything that anyone wrote about a frame, in order."""
+        key = self._rows[place].key
+        return () if key is None else tuple(entry for entry in self._entries if entry.frame.same_frame(key))
+
+    def next(self, place: int, wanted: Callable[[Row], bool] = lambda row: True, *, step: int = 1) -> int | None:
+        """Place of the nearest wanted row after this one (``step=-1``: before it), round the ends of the list; else None."""
+        count = len(self._rows)
+        for away in range(1, count + 1):
+            other = (place + step * away) % count
+            if other != place and wanted(self._rows[other]):
+                return other
+        return None
+
+    def next_not_reviewed(self, place: int, rater: str) -> int | None:
+        """The next frame that this rater has not decided on, or whose decision is stale."""
+        return self.next(place, lambda row: row.state is not State.FAILURE and not row.reviewed_by(rater))
+
+    def next_problem(self, place: int) -> int | None:
+        """The next frame that a person should look at first."""
+        return self.next(place, lambda row: row.problem)
+
+    def partner(self, place: int) -> int | None:
+        """The frame that shows the same needle position from the most different side; None where the study has none."""
+        position = self._position(place)
+        return None if position is None else best_partner(self._found, position, place)
+
+    def study(self, place: int) -> StudyAssessment | None:
+        """What all frames of this needle position say together."""
+        found = self._found.get(place)
+        if found is None:
+            return None
+        if self._studies is None:
+            # all at once: a picture that turns up in two studies refuses both
+            self._studies = judge_studies(self._found.values(), self.profile)
+        name = f"{found.frame.reference.path}#{found.frame.reference.frame_number}"
+        return next((study for study in self._studies if name in study.frames), None)
+
+    def _position(self, place: int) -> Position | None:
+        found = self._found.get(place)
+        if found is None:
+            return None
+        if self._positions is None:
+            self._positions = group_positions(self._found.values(), self.profile.study)
+        return next((each for each in self._positions if any(frame is found for frame in each.frames)), None)
+
+    def _put(self, row: Row) -> Row:
+        self._rows[row.place] = row
+        return row
+
+    def _reviewed(self, row: Row) -> Row:
+        key = row.key
+        if key is None:
+            return row
+        reviews = tuple(
+            Review(rater=rater, action=entry.action, stale=stale_because(entry, key, self.provenance), entry=entry)
+            for rater, entry in standing(self._entries, key).items()
+        )
+        about = [entry for entry in self._entries if entry.frame.same_frame(key)]
+        comments = sum(1 for entry in about if entry.action is Action.COMMENT)
+        return replace(row, reviews=reviews, flags=tuple(flagged(about, key)), comments=comments)
