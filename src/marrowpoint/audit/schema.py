@@ -44,8 +44,22 @@ VERSION_1 = (
         rule TEXT AS (json_extract(record, '$.rule')), outcome TEXT AS (json_extract(record, '$.outcome')))""",
 )
 
-MIGRATIONS = (VERSION_1,)
+# Which sheet rows a file depends on is known by its study; what differs from run to run stands apart, so that two audits of the
+# same pictures are equal in all other tables.
+VERSION_2 = (
+    "ALTER TABLE files ADD COLUMN study_instance_uid TEXT NOT NULL DEFAULT ''",
+    """UPDATE files SET study_instance_uid =
+        coalesce((SELECT study_instance_uid FROM frames WHERE frames.path = files.path), '')""",
+    "CREATE TABLE timings (path TEXT NOT NULL, frame INTEGER NOT NULL, seconds REAL NOT NULL, PRIMARY KEY (path, frame))",
+    "CREATE TABLE runs (ordinal INTEGER PRIMARY KEY, began TEXT NOT NULL, ended TEXT, workers TEXT NOT NULL, frames INTEGER)",
+)
+
+MIGRATIONS = (VERSION_1, VERSION_2)
 CURRENT = len(MIGRATIONS)
+
+# tables that differ from run to run, and columns that differ from machine to machine
+PASSING_TABLES = frozenset({"timings", "runs"})
+PASSING_COLUMNS = frozenset({"mtime_ns"})
 
 
 def migrate(db: sqlite3.Connection) -> None:

@@ -1,0 +1,146 @@
+"""What a worker does: one file frame by frame, or the studies of one UID."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from math import inf
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from marrowpoint.analyze import Failure, Request, analyze_image
+from marrowpoint.assess import without_pixels
+from marrowpoint.assessment import Assessment
+from marrowpoint.audit.nouns import StoredFrame, pack, unpack
+from marrowpoint.audit.task import Done, Event, FileTask, FrameDone, Job, Opened, StudyTask, Task, failed, record_text
+from marrowpoint.errors import NotAssessable
+from marrowpoint.fluoroscopy.prior import BoneNetwork
+from marrowpoint.measure import measure_placement
+from marrowpoint.profile import Profile
+from marrowpoint.report.overlay import draw_overlay, encode_png
+from marrowpoint.report.record import frame_record, study_record
+from marrowpoint.report.results import OVERLAYS
+from marrowpoint.report.write import picture_name
+from marrowpoint.study import judge_studies
+from marrowpoint.thickness import nearest_thin
+
+# Thicknesses for which the way to thinner bone is kept [mm]: any sensible threshold lies on or between them.
+THIN_GRID_MM = tuple(k / 2 for k in range(4, 31))
+
+CHUNK_BYTES = 1 << 20
+
+
+def work(task: Task, job: Job, network: BoneNetwork | None) -> Iterator[Event]:
+    """Do one task.
+
+    Parameters
+    ----------
+    task : FileTask or StudyTask
+    job : Job
+    network : BoneNetwork or None
+        The learned prior.
+
+    Yields
+    ------
+    Opened, FrameDone, Failed or Done
+        Each as soon as it is known; `Done` last.
+    """
+    return _file(task, job, network) if isinstance(task, FileTask) else _study(task, job)
+
+
+def _file(task: FileTask, job: Job, network: BoneNetwork | None) -> Iterator[Event]:
+    try:
+        sha256 = _digest(task.image.path)
+    except OSError:
+        sha256 = ""  # the reader says why
+    same = bool(sha256) and sha256 == task.known_sha256
+    yield Opened(sha256=sha256, same=same)
+    if same and task.complete:
+        yield Done()
+        return
+    request = Request(
+        profile=job.profile, network=network, outer_diameter_mm=job.outer_diameter_mm, procedure=job.procedure
+    )
+    uid, count, start = "", 0, perf_counter()
+    for outcome in analyze_image(task.image, request, skip=task.skip if same else ()):
+        if isinstance(outcome, Failure):
+            yield failed(outcome.path, outcome.frame_number or 0, outcome.code, outcome.text)
+            continue
+        uid = outcome.frame.reference.study_instance_uid
+        yield _frame(outcome, task, job.profile, start)
+        count, start = count + 1, perf_counter()
+        if count == task.most_frames:
+            yield Done(study_instance_uid=uid, more=True)
+            return
+    yield Done(study_instance_uid=uid)
+
+
+def _frame(assessment: Assessment, task: FileTask, profile: Profile, start: float) -> FrameDone:
+    reference = assessment.frame.reference
+    name = picture_name(reference)
+    if task.own_name:
+        digest = hashlib.sha256(f"{reference.path}#{reference.frame_number}".encode("utf-8", "backslashreplace")).hexdigest()
+        name = name.with_stem(f"{name.stem}-{digest[:12]}")
+    overlay = encode_png(draw_overlay(assessment, thin_below_mm=profile.verdict.thin_below_mm))
+    return FrameDone(
+        number=reference.frame_number,
+        study_instance_uid=reference.study_instance_uid,
+        record=record_text(frame_record(assessment) | {"overlay": f"{OVERLAYS}/{name}"}),
+        nouns=pack(stored_frame(assessment, profile)),
+        overlay=overlay,
+        overlay_name=str(name),
+        seconds=perf_counter() - start,
+    )
+
+
+def stored_frame(assessment: Assessment, profile: Profile) -> StoredFrame:
+    """What must be kept of an assessment so that other thresholds can judge it.
+
+    Parameters
+    ----------
+    assessment : Assessment
+        With its pixels.
+    profile : Profile
+        Of the assessment.
+
+    Returns
+    -------
+    StoredFrame
+    """
+    needle, cortex, light = assessment.needle, assessment.cortex, without_pixels(assessment)
+    if assessment.placement is None or needle is None or cortex is None or assessment.exposure is None:
+        return StoredFrame(assessment=light)
+    # a thickness anywhere between thin and thick is held back by the run, but not by every profile
+    open_ended = replace(profile, verdict=replace(profile.verdict, thick_from_mm=inf))
+    try:
+        measured = measure_placement(cortex, needle, assessment.calibration, open_ended)
+    except NotAssessable:
+        return StoredFrame(assessment=light)
+    distances: list[tuple[float, float]] = []
+    if cortex.thickness is not None and measured.bone_thickness is not None:
+        spacing = assessment.calibration.spacing
+        step = np.array([1.0, 1.0] if spacing is None else [spacing.row_mm, spacing.column_mm])
+        for limit_mm in THIN_GRID_MM:
+            found = nearest_thin(cortex.thickness, np.array([needle.tip], dtype=np.float64), step, limit_mm)
+            if found is not None:
+                distances.append((limit_mm, float(found[0][0])))
+    return StoredFrame(assessment=light, measured=measured, thin_distances=tuple(distances))
+
+
+def _study(task: StudyTask, job: Job) -> Iterator[Event]:
+    frames = [unpack(StoredFrame, text).assessment for text in task.frames]
+    sites = job.procedure.get(task.study_instance_uid, ())
+    studies = judge_studies(frames, job.profile, sites, reused=task.reused)
+    records = tuple(record_text(study_record(study)) for study in studies)
+    yield Done(study_instance_uid=task.study_instance_uid, records=records)
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
