@@ -10,9 +10,10 @@ from ultrasound_frames import PROFILE, frame_of, region_of, scanned
 
 from marrowpoint.phantom.ultrasound import UltrasoundScene
 from marrowpoint.ultrasound.beams import to_beams
-from marrowpoint.ultrasound.field import ProbeKind, find_sector, tissue_region
+from marrowpoint.ultrasound.field import find_sector, tissue_region
 from marrowpoint.ultrasound.ruler import find_ruler
 from marrowpoint.ultrasound.scale import scale_of_region
+from marrowpoint.ultrasound.sector import ProbeKind
 
 CONVEX = UltrasoundScene()
 LINEAR = UltrasoundScene(radius_mm=0, depth_mm=50, mm_per_px=(0.14, 0.14), peak=(32.0, 0.0))

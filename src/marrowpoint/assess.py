@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -99,6 +100,7 @@ def without_pixels(assessment: Assessment) -> Assessment:
     return replace(assessment, frame=frame, exposure=None, cortex=cortex)
 
 
+@cache
 def marrowpoint_version() -> str:
     """Version of the installed package; ``0+source`` where it runs uninstalled from its source."""
     try:

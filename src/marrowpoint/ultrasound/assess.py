@@ -11,16 +11,20 @@ from marrowpoint.frame import Calibration, Frame
 from marrowpoint.needle import Needle
 from marrowpoint.profile import Profile
 from marrowpoint.ultrasound.beams import BeamSpace, to_beams
-from marrowpoint.ultrasound.field import ProbeKind, Sector, find_sector, tissue_region
+from marrowpoint.ultrasound.field import find_sector, tissue_region
 from marrowpoint.ultrasound.judge import judge_scan, scale_flags
 from marrowpoint.ultrasound.locate import locate_shaft, measured_again, to_needle
 from marrowpoint.ultrasound.measure import measure_scan
 from marrowpoint.ultrasound.plane import Plane
 from marrowpoint.ultrasound.scale import calibrate_scan, scale_of_region
-from marrowpoint.ultrasound.segment import Surface, to_cortex, trace_surface, without_shaft
+from marrowpoint.ultrasound.sector import ProbeKind, Sector
+from marrowpoint.ultrasound.segment import trace_surface
 from marrowpoint.ultrasound.shaft import Shaft
+from marrowpoint.ultrasound.surface import Surface, to_cortex, without_shaft
 from marrowpoint.verdict import Code, Flag, Reason, Verdict
 
+NO_NEEDLE = NotAssessable("no_needle", "no straight bright shaft comes from the edge of the picture")
+OUT_OF_PLANE = NotAssessable("out_of_plane", "a bright piece that may be a needle does not reach the edge of the picture")
 GUESSED_DEPTH_MM = {ProbeKind.LINEAR: 40.0, ProbeKind.CURVILINEAR: 80.0, ProbeKind.PHASED: 140.0}  # for filter widths only
 
 
@@ -30,6 +34,7 @@ class _Found:
 
     surface: Surface | None
     shaft: Shaft | None
+    suspects: tuple[Shaft, ...]
     refusals: tuple[NotAssessable, ...]
 
 
@@ -62,7 +67,8 @@ def assess_scan(start: Assessment, *, profile: Profile) -> Assessment:
     found = _search(frame, sector, beams, plane, profile)
     needle = start.needle or (None if found.shaft is None else to_needle(found.shaft, plane))
     cortex = start.cortex or (None if found.surface is None else to_cortex(found.surface, beams, profile.ultrasound))
-    done = replace(start, calibration=calibration, needle=needle, cortex=cortex)
+    suspects = () if start.needle is not None else tuple(to_needle(piece, plane, whole=False) for piece in found.suspects)
+    done = replace(start, calibration=calibration, needle=needle, candidates=suspects, cortex=cortex)
     if needle is None or cortex is None:
         return replace(done, verdict=_refused(found.refusals, calibration))
     return _judged(done, needle, cortex, beams, found.shaft if start.needle is None else None, profile)
@@ -80,15 +86,14 @@ def _judged(
 
 
 def _search(frame: Frame, sector: Sector, beams: BeamSpace, plane: Plane, profile: Profile) -> _Found:
-    surface, shaft, refusals = None, None, []
+    surface, refusals = None, []
     try:
         surface = trace_surface(beams, shortest_mm=profile.ultrasound.min_surface_mm)
     except NotAssessable as error:
         refusals.append(error)
-    try:
-        shaft = locate_shaft(frame, sector, beams, surface, plane)
-    except NotAssessable as error:
-        refusals.insert(0, error)
+    shaft, suspects = locate_shaft(frame, sector, beams, surface, plane)
+    if shaft is None:
+        refusals.insert(0, OUT_OF_PLANE if suspects else NO_NEEDLE)
     if surface is not None and shaft is not None:
         cleaned = without_shaft(surface, shaft.line, shaft.tip_mm, beams, plane)
         if cleaned is not surface:
@@ -97,7 +102,7 @@ def _search(frame: Frame, sector: Sector, beams: BeamSpace, plane: Plane, profil
             shaft = measured_again(shaft, frame, sector, beams, surface, plane) or shaft
             if surface is None:
                 refusals.append(NotAssessable("no_bone", "no bright line with a shadow behind it was found"))
-    return _Found(surface=surface, shaft=shaft, refusals=tuple(refusals))
+    return _Found(surface=surface, shaft=shaft, suspects=suspects, refusals=tuple(refusals))
 
 
 def _plane(calibration: Calibration, sector: Sector) -> Plane:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from marrowpoint.frame import FloatImage, Mask, Points
-from marrowpoint.ultrasound.field import ProbeKind, Sector, fill_marks
+from marrowpoint.ultrasound.field import fill_unknown
+from marrowpoint.ultrasound.sector import ProbeKind, Sector
 
 BEAMS = 320  # about the number of scan lines that a screen is made from
 MAX_SAMPLES = 620  # keeps a frame of any size within the time of the smallest
+MARGIN_PX = 31  # marks are painted over with what is so near
+SHIFT = 4  # OpenCV takes corners in sixteenths of a pixel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,8 +32,6 @@ class BeamSpace:
         Distance between samples of a beam, in columns of the frame.
     mm_per_sample : float
         The same in millimetres; where the frame has no scale, a guess that only serves to choose filter widths.
-    pixels : tuple of ndarray
-        Rows and columns of the picture's pixels, and the beam and sample of each.
     """
 
     echo: FloatImage
@@ -38,7 +39,6 @@ class BeamSpace:
     sector: Sector
     step: float
     mm_per_sample: float
-    pixels: tuple[np.ndarray, np.ndarray, np.ndarray, FloatImage]
 
     def to_frame(self, points: Points) -> Points:
         """Frame positions (row, column) of (beam, sample) positions.
@@ -85,10 +85,30 @@ class BeamSpace:
         -------
         ndarray of shape (M, N), bool
         """
-        rows, columns, beam, sample = self.pixels
-        above = np.zeros(self.sector.picture.shape, dtype=bool)
-        above[rows, columns] = sample < np.asarray(surface, np.float32)[beam] - np.float32(by)
-        return above
+        count, deepest = self.echo.shape
+        first = max(-2.0, -self.sector.depth_from / self.step)
+        last = np.clip(np.asarray(surface, np.float64) - by, first, deepest + 2.0)
+        # each beam is a wedge half a beam to either side; the outermost ones reach past the rim
+        edges = np.clip(np.repeat(np.arange(count), 2) + np.tile((-0.5, 0.5), count), 0, count - 1)
+        edges[0], edges[-1] = -1.0, float(count)
+        far = self.to_frame(np.column_stack([edges, np.repeat(last, 2)]))
+        near = self.to_frame(np.column_stack([edges[::-1], np.full(2 * count, first)]))
+        corners = np.rint(np.vstack([far, near])[:, ::-1] * 2**SHIFT).astype(np.int32)
+        above = np.zeros(self.sector.picture.shape, np.uint8)
+        cv2.fillPoly(above, [corners], 1, cv2.LINE_8, SHIFT)
+        mask: Mask = above.view(bool) & self.sector.picture
+        return mask
+
+    def coarser(self) -> BeamSpace:
+        """The same beams with half the samples, each the mean of two: sample k lies at 2 k + 0.5 of these."""
+        samples = self.echo.shape[1] // 2 * 2
+        return replace(
+            self,
+            echo=np.asarray((self.echo[:, :samples:2] + self.echo[:, 1:samples:2]) / 2, np.float32),
+            known=self.known[:, :samples:2] & self.known[:, 1:samples:2],
+            step=2 * self.step,
+            mm_per_sample=2 * self.mm_per_sample,
+        )
 
     def beam_pitch(self, sample: float) -> float:
         """Distance between neighbouring beams at a depth, in samples."""
@@ -114,33 +134,25 @@ def to_beams(pixels: FloatImage, sector: Sector, *, mm_per_column: float) -> Bea
     span = sector.depth_to - sector.depth_from
     samples = int(min(MAX_SAMPLES, max(span, 64)))
     step = span / (samples - 1)
-    beam, sample = np.indices((BEAMS, samples), dtype=np.float32).reshape(2, -1)
-    where = _positions(sector, beam, sample, BEAMS, step).astype(np.float32)
-    x = where[:, 1].reshape(BEAMS, samples)
-    y = where[:, 0].reshape(BEAMS, samples)
-    echo = cv2.remap(fill_marks(pixels, sector), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    known = cv2.remap(sector.picture.astype(np.uint8), x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT) > 0
+    x, y = _grid(sector, samples, step)
+    filled = fill_unknown(pixels, sector.picture, reach_px=MARGIN_PX)
+    echo = cv2.remap(filled, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    known = cv2.remap(sector.picture.view(np.uint8), x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT) > 0
     return BeamSpace(
-        echo=np.asarray(echo, np.float32),
-        known=known,
-        sector=sector,
-        step=step,
-        mm_per_sample=step * mm_per_column,
-        pixels=_inverse(sector, step),
+        echo=np.asarray(echo, np.float32), known=known, sector=sector, step=step, mm_per_sample=step * mm_per_column
     )
 
 
-def _inverse(sector: Sector, step: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, FloatImage]:
-    """Rows, columns, beams and samples of the pixels of the picture."""
-    rows, columns = np.nonzero(sector.picture)
-    sign = -1.0 if sector.upward else 1.0
-    dy = (rows.astype(np.float32) - np.float32(sector.apex[0])) * np.float32(sector.row_aspect * sign)
-    dx = columns.astype(np.float32) - np.float32(sector.apex[1])
-    depth, across = (dy, dx) if sector.kind is ProbeKind.LINEAR else (np.sqrt(dx * dx + dy * dy), np.arctan2(dx, dy))
-    per_beam = np.float32((BEAMS - 1) / (sector.across_to - sector.across_from))
-    beam = np.clip(np.rint((across - np.float32(sector.across_from)) * per_beam), 0, BEAMS - 1).astype(np.intp)
-    sample: FloatImage = (depth - np.float32(sector.depth_from)) / np.float32(step)
-    return rows, columns, beam, sample
+def _grid(sector: Sector, samples: int, step: float) -> tuple[FloatImage, FloatImage]:
+    """Column and row of the frame of every sample of every beam."""
+    across = np.linspace(sector.across_from, sector.across_to, BEAMS)[:, None]
+    depth = sector.depth_from + step * np.arange(samples)[None]
+    if sector.kind is ProbeKind.LINEAR:
+        dx, dy = np.broadcast_arrays(across, depth)
+    else:
+        dx, dy = np.sin(across) * depth, np.cos(across) * depth
+    row = sector.apex[0] + (-1.0 if sector.upward else 1.0) / sector.row_aspect * dy
+    return (sector.apex[1] + dx).astype(np.float32), row.astype(np.float32)
 
 
 def _positions(sector: Sector, beam: np.ndarray, sample: np.ndarray, beams: int, step: float) -> Points:

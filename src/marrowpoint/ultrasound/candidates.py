@@ -18,7 +18,7 @@ MIN_CONTRAST = 0.06  # grey value over both flanks
 MAX_CANDIDATES = 4
 
 
-def find_candidates(grid: FloatImage, known: Mask) -> list[Line]:
+def find_candidates(grid: FloatImage, known: Mask) -> list[tuple[float, Line]]:
     """Brightest straight bands, best first.
 
     Parameters
@@ -30,11 +30,12 @@ def find_candidates(grid: FloatImage, known: Mask) -> list[Line]:
 
     Returns
     -------
-    list of Line
+    list of (float, Line)
+        Contrast over both flanks, and the band's middle.
     """
     height, width = grid.shape
     size = int(np.ceil(np.hypot(height, width)))
-    both = np.dstack([grid, known.astype(np.float32)])
+    grey, mask = cv2.convertScaleAbs(np.clip(grid, 0, 1), alpha=255.0), known.view(np.uint8) * np.uint8(255)
     found: list[tuple[float, Line]] = []
     for angle in np.arange(-STEEPEST_DEG, STEEPEST_DEG + 0.1, STEP_DEG):
         turn = np.radians(angle)
@@ -43,8 +44,11 @@ def find_candidates(grid: FloatImage, known: Mask) -> list[Line]:
         # column of the turned picture = along, row = across
         start = np.array([height / 2, width / 2]) - direction * size / 2 - across * size / 2
         matrix = np.array([[direction[1], across[1], start[1]], [direction[0], across[0], start[0]]])
-        turned = cv2.warpAffine(both, matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-        contrast = _contrast(np.asarray(turned, np.float32))
+        turned = (
+            cv2.warpAffine(picture, matrix, (size, size), flags=way | cv2.WARP_INVERSE_MAP)
+            for picture, way in ((grey, cv2.INTER_LINEAR), (mask, cv2.INTER_NEAREST))
+        )
+        contrast = _contrast(*turned)
         for _ in range(2):
             row, column = np.unravel_index(int(np.argmax(contrast)), contrast.shape)
             value = float(contrast[row, column])
@@ -55,28 +59,30 @@ def find_candidates(grid: FloatImage, known: Mask) -> list[Line]:
             found.append((value, line))
             contrast[max(row - 8, 0) : row + 9, max(column - 20, 0) : column + 21] = 0
     found.sort(key=lambda item: -item[0])
-    return _distinct([line for _, line in found])
+    return _distinct(found)
 
 
-def _contrast(turned: FloatImage) -> FloatImage:
+def _contrast(grey: np.ndarray, mask: np.ndarray) -> FloatImage:
     """Mean grey value of a band over that of both its flanks; 0 where any of them is not in the picture."""
     kernel = (int(LENGTH_MM / PITCH_MM) | 1, int(WIDTH_MM / PITCH_MM) | 1)
-    band, share = cv2.split(cv2.blur(turned, kernel))
+    band, share = cv2.boxFilter(grey, cv2.CV_32F, kernel), cv2.blur(mask, kernel)
     flank = round(FLANK_MM / PITCH_MM)
     contrast: FloatImage = np.zeros_like(band)
     middle = contrast[flank:-flank]
-    np.subtract(band[flank:-flank], np.maximum(band[: -2 * flank], band[2 * flank :]), out=middle)
-    middle *= (share[flank:-flank] >= 0.75) & (share[: -2 * flank] >= 0.5) & (share[2 * flank :] >= 0.5)
+    np.maximum(band[: -2 * flank], band[2 * flank :], out=middle)
+    np.subtract(band[flank:-flank], middle, out=middle)
+    beside = np.minimum(share[: -2 * flank], share[2 * flank :])
+    middle *= np.float32(1 / 255) * ((share[flank:-flank] >= 0.75 * 255) & (beside >= 0.5 * 255))
     return contrast
 
 
-def _distinct(lines: list[Line]) -> list[Line]:
-    kept: list[Line] = []
-    for line in lines:
+def _distinct(found: list[tuple[float, Line]]) -> list[tuple[float, Line]]:
+    kept: list[tuple[float, Line]] = []
+    for value, line in found:
         if len(kept) == MAX_CANDIDATES:
             break
-        if not any(_same(line, other) for other in kept):
-            kept.append(line)
+        if not any(_same(line, other) for _, other in kept):
+            kept.append((value, line))
     return kept
 
 

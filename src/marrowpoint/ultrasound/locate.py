@@ -7,28 +7,31 @@ much as past its side; the visible end is drawn back by that amount.
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
-from marrowpoint.errors import NotAssessable
-from marrowpoint.frame import FloatImage, Frame, Mask
+from marrowpoint.frame import Frame, Mask
 from marrowpoint.needle import Needle, TipVisibility
 from marrowpoint.ultrasound.beams import BeamSpace
 from marrowpoint.ultrasound.candidates import PITCH_MM, find_candidates
-from marrowpoint.ultrasound.field import Sector
+from marrowpoint.ultrasound.field import fill_unknown
 from marrowpoint.ultrasound.plane import Line, Plane
-from marrowpoint.ultrasound.segment import Surface
+from marrowpoint.ultrasound.sector import Sector
 from marrowpoint.ultrasound.shaft import MIN_CONTRAST, MIN_VISIBLE_MM, Scan, Shaft, ended_shaft, measured_shaft
+from marrowpoint.ultrasound.surface import Surface
 
 SURE = 0.9  # no other candidate needs to be looked at
 BONE_ECHO_MM = 1.2  # the echo of bone begins so far above its surface
+MUCH_WEAKER = 0.6  # than the shaft that was found: a layer, no rival
 DOT_MM = 3.0  # a piece at least so long is worth a warning
+AROUND_PX = 41  # what is painted over takes the grey of so wide a surrounding
 MIN_SHARE = 0.5  # of the way from the edge of the picture to the tip that must show the shaft
 ENTRY_MM = 14.0  # a shaft that begins deeper than this under the edge of the picture did not come in through it
 MAX_ENTRY_SHARE = 0.5  # of the picture's depth: a needle that enters deeper than that came from no skin near the probe
 
 
-def locate_shaft(frame: Frame, sector: Sector, beams: BeamSpace, surface: Surface | None, plane: Plane) -> Shaft:
+def locate_shaft(
+    frame: Frame, sector: Sector, beams: BeamSpace, surface: Surface | None, plane: Plane
+) -> tuple[Shaft | None, tuple[Shaft, ...]]:
     """Find the needle's shaft and its tip.
 
     Parameters
@@ -42,33 +45,25 @@ def locate_shaft(frame: Frame, sector: Sector, beams: BeamSpace, surface: Surfac
 
     Returns
     -------
-    Shaft
-
-    Raises
-    ------
-    NotAssessable
-        Code ``no_needle`` if no straight bright shaft comes from the edge of the picture; ``out_of_plane`` if only a piece
-        of one is seen.
+    shaft : Shaft or None
+        None if no straight bright shaft comes from the edge of the picture.
+    pieces : tuple of Shaft
+        Without a shaft: bright pieces that reach no edge and may be a needle that crosses the plane.
     """
     scan = _scan(frame, sector, beams, surface, plane)
-    best: Shaft | None = None
-    broken = False
-    for line in _candidates(scan):
+    best, best_value, pieces = None, 0.0, []
+    for value, line in _candidates(scan):
+        if best is not None and (value < MUCH_WEAKER * best_value or _confidence(best) > SURE):
+            break
         shaft = measured_shaft(line, scan)
         if shaft is None:
             continue
         if not _is_needle(shaft):
-            broken = broken or (shaft.contrast > 2 * MIN_CONTRAST and shaft.visible_mm >= DOT_MM)
-            continue
-        if best is None or _weight(shaft) > _weight(best):
-            best = shaft
-        if _confidence(best) > SURE:
-            break
-    if best is None:
-        if broken:
-            raise NotAssessable("out_of_plane", "a bright piece that may be a needle does not reach the edge of the picture")
-        raise NotAssessable("no_needle", "no straight bright shaft comes from the edge of the picture")
-    return best
+            if shaft.contrast > 2 * MIN_CONTRAST and shaft.visible_mm >= DOT_MM:
+                pieces.append(shaft)
+        elif best is None or _weight(shaft) > _weight(best):
+            best, best_value = shaft, value
+    return best, () if best is not None else tuple(pieces)
 
 
 def measured_again(
@@ -92,23 +87,26 @@ def measured_again(
     return ended_shaft(shaft.line, _scan(frame, sector, beams, surface, plane))
 
 
-def to_needle(shaft: Shaft, plane: Plane) -> Needle:
+def to_needle(shaft: Shaft, plane: Plane, *, whole: bool = True) -> Needle:
     """The shaft as a needle of the frame.
 
     Parameters
     ----------
     shaft : Shaft
     plane : Plane
+    whole : bool
+        To the edge of the picture; else only to where the shaft is first seen.
 
     Returns
     -------
     Needle
         Its width is the width of the echo, which says little of the needle's diameter.
     """
-    ends = plane.to_frame(shaft.line.at(np.array([shaft.tip_mm, shaft.entry_mm])))
+    start_mm = shaft.entry_mm if whole else shaft.entry_mm + shaft.depth_of_entry_mm
+    ends = plane.to_frame(shaft.line.at(np.array([shaft.tip_mm, start_mm])))
     axis = ends[1] - ends[0]
     length = float(np.hypot(*axis))
-    px_per_mm = length / max(shaft.tip_mm - shaft.entry_mm, 1e-6)
+    px_per_mm = length / max(shaft.tip_mm - start_mm, 1e-6)
     return Needle(
         tip=(float(ends[0, 0]), float(ends[0, 1])),
         axis=(float(axis[0] / length), float(axis[1] / length)),
@@ -138,7 +136,7 @@ def _is_needle(shaft: Shaft) -> bool:
     return long_enough and from_skin and shaft.visible_share >= MIN_SHARE
 
 
-def _candidates(scan: Scan) -> list[Line]:
+def _candidates(scan: Scan) -> list[tuple[float, Line]]:
     rows, columns = np.flatnonzero(scan.clear.any(axis=1)), np.flatnonzero(scan.clear.any(axis=0))
     if len(rows) == 0:
         return []
@@ -148,14 +146,14 @@ def _candidates(scan: Scan) -> list[Line]:
     known = scan.plane.grid(scan.clear[window].astype(np.float32), pitch_mm=PITCH_MM) > 0.5
     down, right = top * scan.plane.row_mm, left * scan.plane.column_mm
     return [
-        Line(origin=(line.origin[0] + down, line.origin[1] + right), direction=line.direction)
-        for line in find_candidates(grid, known)
+        (value, Line(origin=(line.origin[0] + down, line.origin[1] + right), direction=line.direction))
+        for value, line in find_candidates(grid, known)
     ]
 
 
 def _scan(frame: Frame, sector: Sector, beams: BeamSpace, surface: Surface | None, plane: Plane) -> Scan:
     clear = _clear_of_bone(sector, beams, surface)
-    painted = _painted(frame.pixels, clear)
+    painted = fill_unknown(frame.pixels, clear, reach_px=AROUND_PX)
     return Scan(pixels=frame.pixels, painted=painted, clear=clear, beams=beams, surface=surface, plane=plane)
 
 
@@ -164,10 +162,3 @@ def _clear_of_bone(sector: Sector, beams: BeamSpace, surface: Surface | None) ->
     if surface is None:
         return sector.picture
     return beams.above(surface.depth, by=BONE_ECHO_MM / beams.mm_per_sample)
-
-
-def _painted(pixels: FloatImage, clear: Mask) -> FloatImage:
-    known = clear.astype(np.float32)
-    around = cv2.blur(pixels * known, (41, 41)) / np.maximum(cv2.blur(known, (41, 41)), 1e-3)
-    painted: FloatImage = np.where(clear, pixels, around).astype(np.float32)
-    return painted

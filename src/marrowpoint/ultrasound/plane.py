@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from marrowpoint.edges import sample
 from marrowpoint.frame import FloatImage, Points
 
 
@@ -69,7 +68,9 @@ class Plane:
         """
         down = line.origin[0] + along[:, None] * line.direction[0] + across[None] * line.normal[0]
         right = line.origin[1] + along[:, None] * line.direction[1] + across[None] * line.normal[1]
-        return sample(pixels, down / self.row_mm, right / self.column_mm)
+        # OpenCV rounds places to 1/32 of a pixel, a hundredth of a pulse
+        x, y = (right / self.column_mm).astype(np.float32), (down / self.row_mm).astype(np.float32)
+        return np.asarray(cv2.remap(pixels, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from marrowpoint.frame import FloatImage, Frame
-from marrowpoint.ultrasound.field import Sector
+from marrowpoint.frame import Frame
+from marrowpoint.ultrasound.marks import Levels, levels_of
+from marrowpoint.ultrasound.sector import Sector
 
 MIN_TICKS = 4  # three may be chance
 TICK_WIDTH_PX = (4, 24)
 MAX_TICK_HEIGHT_PX = 5
 MIN_SPACING_PX = 7.0
-TICK_CONTRAST = 0.12
+TICK_CONTRAST = 30  # grey levels
 TOLERANCE_PX = 1.6
 MAJOR = 1.25  # a longer tick is at least so much longer
 RATIOS = (2, 4, 5, 10)  # ticks a centimetre
@@ -59,7 +60,7 @@ def find_ruler(frame: Frame, sector: Sector) -> Ruler | None:
     -------
     Ruler or None
     """
-    ticks = _ticks(frame.pixels, sector)
+    ticks = _ticks(levels_of(frame.pixels), sector)
     best: tuple[int, float, Ruler] | None = None
     for column in np.unique(np.round(ticks[:, 1] / 4) * 4):
         group = ticks[np.abs(ticks[:, 1] - column) <= 4]
@@ -69,14 +70,19 @@ def find_ruler(frame: Frame, sector: Sector) -> Ruler | None:
     return None if best is None else best[2]
 
 
-def _ticks(pixels: FloatImage, sector: Sector) -> np.ndarray:
+def _ticks(levels: Levels, sector: Sector) -> np.ndarray:
     """Short flat bars as (row, left column, width), shape (K, 3)."""
     # a bar: darker above and below, along its whole width
     kernel = np.ones((2 * MAX_TICK_HEIGHT_PX + 1, 1), np.uint8)
-    column = np.asarray(cv2.morphologyEx(pixels, cv2.MORPH_TOPHAT, kernel), np.float32)
-    bars = (column > TICK_CONTRAST).astype(np.uint8)
-    bars[:, _middle(sector)] = 0
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(bars, connectivity=4)
+    column = np.asarray(cv2.morphologyEx(levels, cv2.MORPH_TOPHAT, kernel), np.uint8)
+    bars = (column > TICK_CONTRAST).view(np.uint8)
+    inner = _middle(sector)
+    sides = (slice(0, inner.start), slice(inner.stop, bars.shape[1]))
+    return np.vstack([_bars(bars[:, side], column[:, side]) + np.array([0.0, side.start, 0.0]) for side in sides])
+
+
+def _bars(bars: Levels, column: Levels) -> np.ndarray:
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(np.ascontiguousarray(bars), connectivity=4)
     keep = [
         i
         for i in range(1, count)
@@ -91,7 +97,7 @@ def _ticks(pixels: FloatImage, sector: Sector) -> np.ndarray:
     return np.column_stack([rows, stats[keep, cv2.CC_STAT_LEFT], stats[keep, cv2.CC_STAT_WIDTH]]).astype(np.float64)
 
 
-def _row(column: FloatImage, labels: np.ndarray, index: int, stat: np.ndarray) -> float:
+def _row(column: Levels, labels: np.ndarray, index: int, stat: np.ndarray) -> float:
     x, y, w, h = (int(v) for v in stat[:4])
     window = np.s_[y : y + h, x : x + w]
     weight = np.where(labels[window] == index, column[window], 0).sum(axis=1)

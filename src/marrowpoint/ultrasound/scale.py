@@ -7,8 +7,9 @@ from math import isfinite
 
 from marrowpoint.frame import Calibration, Frame, PixelSpacing, SpacingSource, UltrasoundRegion
 from marrowpoint.profile import ScaleLimits, UltrasoundLimits
-from marrowpoint.ultrasound.field import Sector, tissue_region
+from marrowpoint.ultrasound.field import tissue_region
 from marrowpoint.ultrasound.ruler import Ruler, find_ruler
+from marrowpoint.ultrasound.sector import Sector
 
 CENTIMETRE = 3  # the only spatial unit of PS3.3 C.8.5.5.1.15
 UNIT_NAMES = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from scipy import fft
@@ -13,16 +15,58 @@ TAIL_MM = 5.0  # the echo of bone rings on for several millimetres; the shadow c
 SHADOW_MM = 25.0  # deeper than this the picture fades by itself
 SKIN_MM = 4.0  # probe face and skin are bright everywhere and are no bone
 RIDGE_WAVELENGTH_MM = 4.0  # a line about 1 to 2 mm thick
+FINE_WAVELENGTH = 14.0  # samples a wave; more cost time and tell nothing
 CREST_MM = 1.5  # behind a surface its own echo still rises so far
 ABOVE_MM = (1.2, 6.0)  # where the tissue is that an echo must stand out from
 
 
-def bone_score(beams: BeamSpace) -> FloatImage:
-    """How much each sample looks like the surface of bone: bright, a line, and dark behind.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Echoes:
+    """Echoes blurred by less than a pulse, and the grey values that matter among them.
+
+    Parameters
+    ----------
+    smooth : ndarray of shape (B, D), float32
+    brightest : float
+        Grey value of the brightest echoes (0.4 at least).
+    tissue, ceiling : float
+        Grey value of common tissue, and one that little tissue exceeds.
+    """
+
+    smooth: FloatImage
+    brightest: float
+    tissue: float
+    ceiling: float
+
+
+def echoes_of(beams: BeamSpace) -> Echoes:
+    """Blur the echoes and read off their grey values.
 
     Parameters
     ----------
     beams : BeamSpace
+
+    Returns
+    -------
+    Echoes
+    """
+    sigma = max(0.35 / beams.mm_per_sample, 0.5)
+    smooth = np.asarray(cv2.GaussianBlur(beams.echo, (0, 0), sigmaX=sigma, sigmaY=1.0), np.float32)
+    seen = smooth[::2][beams.known[::2]]
+    if len(seen) == 0:
+        return Echoes(smooth=smooth, brightest=1.0, tissue=0.0, ceiling=1.0)
+    top, tissue, ceiling = (float(v) for v in np.percentile(seen, (99.5, 65, 75)))
+    return Echoes(smooth=smooth, brightest=max(top, 0.4), tissue=tissue, ceiling=ceiling)
+
+
+def bone_score(echoes: Echoes, beams: BeamSpace) -> FloatImage:
+    """How much each sample looks like the surface of bone: bright, a line, and dark behind.
+
+    Parameters
+    ----------
+    echoes : Echoes
+    beams : BeamSpace
+        The beams that they are of.
 
     Returns
     -------
@@ -30,29 +74,13 @@ def bone_score(beams: BeamSpace) -> FloatImage:
         0..1.
     """
     mm = beams.mm_per_sample
-    smooth = smoothed_echo(beams)
-    shadow = _shadow(smooth, beams)
-    bright = _brightness(smooth, beams)
-    ridge = phase_symmetry(smooth, wavelength=RIDGE_WAVELENGTH_MM / mm)
-    score: FloatImage = shadow * _quiet(smooth, beams) * (0.65 * bright + 0.35 * np.sqrt(ridge * bright))
+    bright = _brightness(echoes, beams)
+    ridge = phase_symmetry(echoes.smooth, wavelength=RIDGE_WAVELENGTH_MM / mm)
+    score: FloatImage = 0.65 * bright + 0.35 * np.sqrt(ridge * bright)
+    score *= _shadow(echoes, beams) * _quiet(echoes.smooth, beams)
     score[~beams.known] = 0
     score[:, : int(SKIN_MM / mm)] = 0
     return score
-
-
-def smoothed_echo(beams: BeamSpace) -> FloatImage:
-    """Echoes blurred by less than a pulse.
-
-    Parameters
-    ----------
-    beams : BeamSpace
-
-    Returns
-    -------
-    ndarray of shape (B, D), float32
-    """
-    sigma = max(0.35 / beams.mm_per_sample, 0.5)
-    return np.asarray(cv2.GaussianBlur(beams.echo, (0, 0), sigmaX=sigma, sigmaY=1.0), np.float32)
 
 
 def phase_symmetry(image: FloatImage, *, wavelength: float) -> FloatImage:
@@ -69,6 +97,16 @@ def phase_symmetry(image: FloatImage, *, wavelength: float) -> FloatImage:
     ndarray of shape (M, N), float32
         0..1, large on bright lines.
     """
+    factor = max(int(wavelength / FINE_WAVELENGTH), 1)
+    size = image.shape[::-1]
+    if factor > 1:
+        small = cv2.resize(image, (size[0] // factor, size[1] // factor), interpolation=cv2.INTER_AREA)
+        image = np.asarray(small, np.float32)
+    symmetry = _symmetry(image, wavelength / factor)
+    return symmetry if factor == 1 else np.asarray(cv2.resize(symmetry, size, interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _symmetry(image: FloatImage, wavelength: float) -> FloatImage:
     rows, columns = (fft.next_fast_len(n, real=True) for n in image.shape)
     spectrum = fft.rfft2(image, s=(rows, columns))
     v = fft.fftfreq(rows)[:, None].astype(np.float32)
@@ -79,8 +117,9 @@ def phase_symmetry(image: FloatImage, *, wavelength: float) -> FloatImage:
     band[0, 0] = 0.0
     filtered = spectrum * band
     even = fft.irfft2(filtered, s=(rows, columns))[: image.shape[0], : image.shape[1]]
-    odd_u = fft.irfft2(filtered * (1j * u / radius), s=(rows, columns))[: image.shape[0], : image.shape[1]]
-    odd_v = fft.irfft2(filtered * (1j * v / radius), s=(rows, columns))[: image.shape[0], : image.shape[1]]
+    filtered *= 1j / radius
+    odd_u = fft.irfft2(filtered * u, s=(rows, columns))[: image.shape[0], : image.shape[1]]
+    odd_v = fft.irfft2(filtered * v, s=(rows, columns))[: image.shape[0], : image.shape[1]]
     odd = np.hypot(odd_u, odd_v)
     amplitude = np.hypot(even, odd)
     threshold = 0.01  # echoes fainter than this are noise of the empty screen
@@ -95,35 +134,20 @@ def _sums(values: np.ndarray) -> FloatImage:
     return sums
 
 
-def _brightness(smooth: FloatImage, beams: BeamSpace) -> FloatImage:
+def _brightness(echoes: Echoes, beams: BeamSpace) -> FloatImage:
     """How far each sample stands out from the tissue just above it, as a share of what the grey scale leaves (0..1)."""
-    mm, depth = beams.mm_per_sample, smooth.shape[1]
-    top = brightest_echo(smooth, beams)
+    smooth, mm, depth = echoes.smooth, beams.mm_per_sample, echoes.smooth.shape[1]
+    top = np.float32(echoes.brightest)
     total = _sums(smooth)
     last = np.clip(np.arange(depth) - int(ABOVE_MM[0] / mm), 1, depth)
     first = np.clip(np.arange(depth) - int(ABOVE_MM[1] / mm), 0, last - 1)
-    above = (total[:, last] - total[:, first]) / (last - first)
+    above = (total[:, last] - total[:, first]) * (1 / (last - first)).astype(np.float32)
     # a flank that the beam grazes glows long before it is met: there only the common tissue level tells it from tissue
-    tissue = np.minimum(above, float(np.percentile(smooth[beams.known], 65)) if beams.known.any() else 0.0)
-    step = (smooth - above) / (0.6 * np.maximum(top - above, 0.2))
-    level = (smooth - tissue) / (0.9 * np.maximum(top - tissue, 0.2))
-    bright: FloatImage = np.clip(np.maximum(step, level), 0, 1).astype(np.float32)
+    tissue = np.minimum(above, np.float32(echoes.tissue))
+    step = (smooth - above) / (np.float32(0.6) * np.maximum(top - above, np.float32(0.2)))
+    level = (smooth - tissue) / (np.float32(0.9) * np.maximum(top - tissue, np.float32(0.2)))
+    bright: FloatImage = np.clip(np.maximum(step, level), 0, 1)
     return bright
-
-
-def brightest_echo(smooth: FloatImage, beams: BeamSpace) -> float:
-    """Grey value of the brightest echoes of the picture (0.4 at least).
-
-    Parameters
-    ----------
-    smooth : ndarray of shape (B, D)
-    beams : BeamSpace
-
-    Returns
-    -------
-    float
-    """
-    return max(float(np.percentile(smooth[beams.known], 99.5)), 0.4) if beams.known.any() else 1.0
 
 
 def _quiet(smooth: FloatImage, beams: BeamSpace) -> FloatImage:
@@ -132,13 +156,13 @@ def _quiet(smooth: FloatImage, beams: BeamSpace) -> FloatImage:
     highest = np.maximum.accumulate(calm[:, ::-1], axis=1)[:, ::-1]
     rise = np.maximum.accumulate((highest - calm)[:, ::-1], axis=1)[:, ::-1]
     after = np.minimum(np.arange(smooth.shape[1]) + int(CREST_MM / beams.mm_per_sample), smooth.shape[1] - 1)
-    quiet: FloatImage = np.clip(1.6 - 2.0 * rise[:, after] / np.maximum(calm, 0.1), 0, 1)
+    quiet: FloatImage = np.clip(np.float32(1.6) - 2 * rise[:, after] / np.maximum(calm, np.float32(0.1)), 0, 1)
     return quiet
 
 
-def _shadow(smooth: FloatImage, beams: BeamSpace) -> FloatImage:
+def _shadow(echoes: Echoes, beams: BeamSpace) -> FloatImage:
     """How dark it is behind each sample (0..1)."""
-    mm, depth = beams.mm_per_sample, smooth.shape[1]
+    smooth, mm, depth = echoes.smooth, beams.mm_per_sample, echoes.smooth.shape[1]
     # what lies outside the picture is dark too, but no shadow
     total, count = _sums(np.where(beams.known, smooth, 0)), _sums(beams.known)
     index = np.arange(depth)
@@ -146,21 +170,26 @@ def _shadow(smooth: FloatImage, beams: BeamSpace) -> FloatImage:
     last = np.minimum(first + int(SHADOW_MM / mm), depth)
     samples = count[:, last] - count[:, first]
     behind = (total[:, last] - total[:, first]) / np.maximum(samples, 1)
-    start = int(SKIN_MM / mm)
-    above_from = np.clip(index - int(SHADOW_MM / mm), min(start, depth - 1), depth)
-    above_to = np.maximum(index - int(1.0 / mm), above_from + 1)
-    # a needle or a fascia above would make any tissue look dark by comparison
-    ceiling = float(np.percentile(smooth[beams.known], 75)) if beams.known.any() else 1.0
-    plain = _sums(np.minimum(smooth, ceiling))
-    above = (plain[:, np.minimum(above_to, depth)] - plain[:, above_from]) / np.maximum(above_to - above_from, 1)
-    # one beam's tissue is patchy: the level is shared with its neighbours
-    above = np.asarray(cv2.blur(np.ascontiguousarray(above), (1, 41), borderType=cv2.BORDER_REPLICATE), np.float32)
+    above = _tissue_above(echoes, beams)
     # how bright tissue would be behind: the picture fades with depth, which a shadow must not be mistaken for
-    tissue = np.percentile(smooth, 75, axis=0)
-    level = _sums(np.minimum(tissue, ceiling)[None])[0]
+    tissue = np.percentile(smooth[::4], 75, axis=0)
+    level = _sums(np.minimum(tissue, echoes.ceiling)[None])[0]
     expected = np.clip((level[last] - level[first]) / np.maximum(last - first, 1), 0.5 * above, above)
-    dark = np.clip(1.5 - 2.2 * behind / np.maximum(expected, 0.02), 0, 1)
+    dark = np.clip(np.float32(1.5) - np.float32(2.2) * behind / np.maximum(expected, np.float32(0.02)), 0, 1)
     # near the end of the beam there is little or no shadow left to judge by
-    evidence = np.clip(samples / (3.0 / mm), 0, 1)
-    shadow: FloatImage = (dark * evidence + 0.5 * (1 - evidence)).astype(np.float32)
+    evidence = np.clip(samples * np.float32(mm / 3.0), 0, 1)
+    shadow: FloatImage = (dark * evidence + np.float32(0.5) * (1 - evidence)).astype(np.float32)
     return shadow
+
+
+def _tissue_above(echoes: Echoes, beams: BeamSpace) -> FloatImage:
+    """Grey value of the tissue above each sample, shared among neighbouring beams: one beam's tissue is patchy."""
+    mm, depth = beams.mm_per_sample, echoes.smooth.shape[1]
+    index = np.arange(depth)
+    start = int(SKIN_MM / mm)
+    first = np.clip(index - int(SHADOW_MM / mm), min(start, depth - 1), depth)
+    last = np.maximum(index - int(1.0 / mm), first + 1)
+    # a needle or a fascia above would make any tissue look dark by comparison
+    plain = _sums(np.minimum(echoes.smooth, np.float32(echoes.ceiling)))
+    above = (plain[:, np.minimum(last, depth)] - plain[:, first]) * (1 / np.maximum(last - first, 1)).astype(np.float32)
+    return np.asarray(cv2.blur(np.ascontiguousarray(above), (1, 41), borderType=cv2.BORDER_REPLICATE), np.float32)

@@ -10,15 +10,13 @@ import numpy as np
 from marrowpoint.frame import FloatImage, Mask
 from marrowpoint.needle import TipVisibility
 from marrowpoint.ultrasound.beams import BeamSpace
+from marrowpoint.ultrasound.ends import BEFORE_MM, END_BLUR_MM, FINE_MM, end_of_echo, longest_chain
 from marrowpoint.ultrasound.plane import Line, Plane
-from marrowpoint.ultrasound.segment import Surface
+from marrowpoint.ultrasound.straighten import FIRST_CREST_MM, refit_line
+from marrowpoint.ultrasound.surface import Surface
 
-FINE_MM = 0.1  # sampling across the straightened strip, and along it for the tip
 COARSE_MM = 0.3  # sampling along the strip for the line
-STRAIGHT_MM = 0.35  # a shaft is straight to within so much
-CHUNK_MM = 2.4  # piece of shaft whose side is one point of the line
 ACROSS_MM = 6.0  # half width of the strip
-GAP_MM = 9.0  # a shaft fades out over so much where it lies askew to the beams
 MIN_VISIBLE_MM = 8.0  # a shorter echo is no shaft: a needle crossing the plane shows as a dot
 AHEAD_MM = (2.0, 6.0)
 DARK_SHARE = 0.3  # of the tissue beside: a shadow
@@ -26,9 +24,7 @@ ON_LEVEL = 0.4  # of the shaft's contrast over tissue
 FADING_SHARE, CLEAR_SHARE = 0.6, 0.8  # of the shaft's contrast that must be left at its end
 MIN_CONTRAST = 0.22  # grey value of the shaft over tissue; layers of muscle reach 0.2
 MAX_ANGLE_DEG = 68.0  # between shaft and beam: layers lie across the beams, a needle along them cannot be told from them
-VALLEY = 0.35  # share of the shaft's contrast that must be lost between its end and the bone to tell the two apart
-FIRST_CREST_MM = 0.95  # from the half height of the leading side to the crest of an echo: half a pulse of 2 to 5 MHz
-END_BLUR_MM = 0.7  # from the tip to the half height of the visible end
+BEYOND_MM = 4.0  # the tip lies no further from the last that was taken for shaft
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,7 +119,7 @@ def measured_shaft(line: Line, scan: Scan) -> Shaft | None:
         if along is None:
             return None
         strip = scan.plane.strip(scan.painted, line, along, across)
-        refit = _refit(strip, inside, along, across, reach)
+        refit = refit_line(strip, inside, along, across, reach)
         if refit is None:
             return None
         line = line.moved(across=refit[0], turn=refit[1])
@@ -151,7 +147,7 @@ def ended_shaft(line: Line, scan: Scan) -> Shaft | None:
     profile, beside = _profiles(line, scan, along)
     contrast = profile - beside
     level = float(np.percentile(contrast[inside], 85))
-    chain = _joined(_runs((contrast > ON_LEVEL * level) & inside)) if level >= MIN_CONTRAST else None
+    chain = longest_chain((contrast > ON_LEVEL * level) & inside) if level >= MIN_CONTRAST else None
     if chain is None:
         return None
     first, last, visible = chain
@@ -189,8 +185,8 @@ def _angle_to_beam(shaft: Shaft, scan: Scan) -> float:
 def _extent(line: Line, scan: Scan, step_mm: float) -> tuple[np.ndarray | None, Mask]:
     """Positions along the line that lie in the picture, and which of them show tissue."""
     shape, plane = scan.clear.shape, scan.plane
-    span = float(np.hypot(shape[0] * plane.row_mm, shape[1] * plane.column_mm))
-    along = np.arange(-span, span, step_mm)
+    first, last = _within(line, ((shape[0] - 1) * plane.row_mm, (shape[1] - 1) * plane.column_mm))
+    along = np.arange(first, last, step_mm)
     where = np.rint(plane.to_frame(line.at(along))).astype(np.int64)
     on_frame = (where >= 0).all(axis=1) & (where < shape).all(axis=1)
     inside = np.zeros(len(along), dtype=bool)
@@ -202,65 +198,16 @@ def _extent(line: Line, scan: Scan, step_mm: float) -> tuple[np.ndarray | None, 
     return along[keep], inside[keep]
 
 
-def _refit(strip: FloatImage, inside: Mask, along: np.ndarray, across: np.ndarray, reach: float) -> tuple[float, float] | None:
-    """Shift and slope that bring the line onto the crest of the shaft's first echo."""
-    chunk = int(CHUNK_MM / COARSE_MM)
-    count = len(along) // chunk
-    if count < 3:
-        return None
-    profiles = strip[: count * chunk].reshape(count, chunk, -1).mean(axis=1)
-    profiles = cv2.GaussianBlur(profiles, (0, 0), sigmaX=0.25 / FINE_MM, sigmaY=0.01)
-    share = inside[: count * chunk].reshape(count, chunk).mean(axis=1)
-    at = along[: count * chunk].reshape(count, chunk).mean(axis=1)
-    near = np.flatnonzero(np.abs(across) <= reach)
-    edges = [
-        (float(at[k]), *edge)
-        for k in np.flatnonzero(share >= 0.7)
-        if (edge := _leading_edge(profiles[k], across, near)) is not None
-    ]
-    if len(edges) < 3:
-        return None
-    where, place, weight = np.array(edges).T
-    strong = weight > 0.4 * weight.max()
-    fit = _straightest(where[strong], place[strong], weight[strong])
-    if fit is None:
-        return None
-    slope, offset = fit
-    # positions count from the line's own zero, so a turn about it keeps the fitted line
-    return float(offset) + FIRST_CREST_MM, float(slope)
-
-
-def _straightest(where: np.ndarray, place: np.ndarray, weight: np.ndarray) -> tuple[float, float] | None:
-    """Slope and offset of the line through most of the points: copies of the shaft past its tip do not lie on it."""
-    first, second = np.triu_indices(len(where), 1)
-    if len(where) < 3:
-        return None
-    slopes = (place[second] - place[first]) / (where[second] - where[first])
-    offsets = place[first] - slopes * where[first]
-    close = np.abs(place - slopes[:, None] * where - offsets[:, None]) < STRAIGHT_MM
-    on_line = close[int(np.argmax(close @ weight))]
-    if np.count_nonzero(on_line) < 3:
-        return None
-    slope, offset = np.polyfit(where[on_line], place[on_line], 1, w=weight[on_line])
-    return float(slope), float(offset)
-
-
-def _leading_edge(profile: np.ndarray, across: np.ndarray, near: np.ndarray) -> tuple[float, float] | None:
-    """Half height of the band's side nearest to the probe, and its contrast."""
-    peak = int(near[np.argmax(profile[near])])
-    before = np.sort(profile[max(peak - int(4.0 / FINE_MM), 0) : max(peak - int(0.8 / FINE_MM), 1)])
-    base = float(before[int(0.3 * (len(before) - 1))])
-    contrast = float(profile[peak]) - base
-    if contrast < 0.05:
-        return None
-    # the first crest, not the brightest copy: go up while the profile stays above half height
-    half = base + contrast / 2
-    low = np.flatnonzero(profile[:peak] <= half)
-    if len(low) == 0:
-        return float(across[0]), contrast
-    i = int(low[-1])
-    fraction = (half - profile[i]) / max(profile[i + 1] - profile[i], 1e-6)
-    return float(across[i] + min(max(fraction, 0.0), 1.0) * FINE_MM), contrast
+def _within(line: Line, size_mm: tuple[float, float]) -> tuple[float, float]:
+    """Positions along a line between which it lies on a frame of that height and width."""
+    first, last = -np.inf, np.inf
+    for start, step, size in zip(line.origin, line.direction, size_mm, strict=True):
+        if abs(step) > 1e-9:
+            near, far = sorted((-start / step, (size - start) / step))
+            first, last = max(first, near), min(last, far)
+        elif not 0 <= start <= size:
+            return 0.0, 0.0
+    return first, max(last, first)
 
 
 def _bone_position(line: Line, along: np.ndarray, scan: Scan) -> float | None:
@@ -305,47 +252,22 @@ def _profiles(line: Line, scan: Scan, along: np.ndarray) -> tuple[np.ndarray, np
     return profile, cv2.blur(np.ascontiguousarray(side)[None], (int(6.0 / FINE_MM), 1))[0]
 
 
-def _runs(on: Mask) -> list[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], on.astype(np.int8), [0]])))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-
-
-def _joined(runs: list[tuple[int, int]]) -> tuple[int, int, int] | None:
-    """First sample, last sample and visible samples of the longest chain of runs with small gaps between."""
-    runs = [r for r in runs if (r[1] - r[0]) * FINE_MM >= 1.0]
-    if not runs:
-        return None
-    chains: list[list[tuple[int, int]]] = [[runs[0]]]
-    for run in runs[1:]:
-        if (run[0] - chains[-1][-1][1]) * FINE_MM <= GAP_MM and (run[1] - run[0]) * FINE_MM >= 2.0:
-            chains[-1].append(run)
-        else:
-            chains.append([run])
-    best = max(chains, key=lambda chain: sum(b - a for a, b in chain))
-    return best[0][0], best[-1][1] - 1, sum(b - a for a, b in best)
-
-
 def _tip(line: Line, scan: Scan, along: np.ndarray, last: int, bone_mm: float | None) -> tuple[float, float, bool]:
     """Position of the tip [mm], its standard uncertainty, and whether the shaft's echo runs into that of bone."""
-    stop = float(along[last]) + 4.0
+    end_mm = float(along[last])
+    stop = end_mm + BEYOND_MM
     if bone_mm is not None:
         stop = min(stop, bone_mm - 0.3)
-    reach = np.arange(float(along[last]) - 6.0, max(stop, float(along[last]) - 1.0), FINE_MM)
+    reach = np.arange(end_mm - BEFORE_MM, max(stop, end_mm - 1.0), FINE_MM)
     # seen as it is, with the echo of bone: the valley between both is what tells them apart
     # on its side toward the probe, where no copy of it reaches
-    raw = scan.plane.strip(scan.pixels, line, reach, np.arange(-0.8, 0.01, 0.2)).mean(axis=1)
-    raw = cv2.GaussianBlur(raw[None], (0, 0), 0.25 / FINE_MM)[0]
-    side = scan.plane.strip(scan.painted, line, reach, np.arange(-4.5, -1.8, 0.3))
-    ground = float(np.median(side))
-    level = float(np.percentile(raw[: int(6.0 / FINE_MM)], 75))
-    tail = raw[int(4.0 / FINE_MM) :]
-    lowest = int(np.argmin(tail)) if len(tail) else 0
-    near_bone = bone_mm is not None and bone_mm - float(along[last]) < 4.0
-    lost = (level - float(tail[lowest])) / max(level - ground, 0.05) if len(tail) else 0.0
-    if near_bone and lost < VALLEY and bone_mm is not None:
+    echo = scan.plane.strip(scan.pixels, line, reach, np.arange(-0.8, 0.01, 0.2)).mean(axis=1)
+    echo = cv2.GaussianBlur(echo[None], (0, 0), 0.25 / FINE_MM)[0]
+    ground = float(np.median(scan.plane.strip(scan.painted, line, reach, np.arange(-4.5, -1.8, 0.3))))
+    near_bone = bone_mm is not None and bone_mm - end_mm < BEYOND_MM
+    end = end_of_echo(echo, ground, near_bone=near_bone)
+    tip = None if end is None else float(reach[min(end, len(reach) - 1)]) - END_BLUR_MM
+    if bone_mm is not None and (tip is None or tip >= bone_mm):
         return bone_mm, 0.6, True
-    half = (level + float(tail[lowest])) / 2
-    above = np.flatnonzero(tail[: lowest + 1] >= half)
-    end = int(4.0 / FINE_MM) + (int(above[-1]) if len(above) else 0)
-    tip = float(reach[end]) - END_BLUR_MM
-    return (tip, 0.4, False) if bone_mm is None or tip < bone_mm else (bone_mm, 0.6, True)
+    assert tip is not None
+    return tip, 0.4, False
