@@ -64,6 +64,16 @@ def thickness_volume(vertices: np.ndarray, faces: np.ndarray, pitch: float, prob
     return thick, origin, np.maximum(thick[i, j, k], 2.0)
 
 
+def without_skin(thick: np.ndarray) -> np.ndarray:
+    """Surface voxels take the value of the nearest voxel that is two deep: spheres do not fill corners and rough skin."""
+    core = distance_transform_edt(thick > 0) >= 2
+    distance, (i, j, k) = distance_transform_edt(~core, return_indices=True)
+    near = (thick > 0) & ~core & (distance <= 1.8)
+    out = thick.copy()
+    out[near] = np.maximum(thick[near], thick[i[near], j[near], k[near]])
+    return out
+
+
 def thickness_at(hip: Hip, points: np.ndarray, pitch: float) -> np.ndarray:
     """Local thickness [mm] at points (N, 3), 0 outside the bone."""
     index = np.round((points - hip.origin) / pitch).astype(int)
@@ -144,7 +154,7 @@ def warped_ct_hip(model: ShapeModel, z, ct, rng: np.random.Generator, pitch: flo
     inner = inner + fuller * vertex_normals(inner, outward(inner, inner_faces))
     right = pose(z, person, "R", shape) * scale
     thick, origin, _ = thickness_volume(right, faces, pitch, right[:1])
-    return _placed(z, person, shape, faces, inner, inner_faces, joint, thick, origin, scale)
+    return _placed(z, person, shape, faces, inner, inner_faces, joint, without_skin(thick), origin, scale)
 
 
 def _surface(field: np.ndarray, level: float, step: int):
