@@ -1,0 +1,120 @@
+"""Charts of a share: over time, and over the size of the group, with the limits between which chance alone keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from marrowpoint.audit.charts import LETTER, WIDTH, ticks
+from marrowpoint.audit.drawing import BLUE, FAILED, FAINT, INK, QUIET, Dot, Drawing, Line, Mark, Words
+from marrowpoint.audit.statistics import limits_around
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Cases of one month or one role: how many in all, how many of them count."""
+
+    name: str
+    count: int
+    total: int
+
+
+def run_chart(title: str, note: str, groups: Sequence[Group]) -> Drawing:
+    """Share by month around the common share, with the limits between which chance alone keeps it.
+
+    Parameters
+    ----------
+    title, note : str
+    groups : sequence of Group
+        In order of time.
+
+    Returns
+    -------
+    Drawing
+    """
+    marks, place_y, bottom = _share_axis()
+    total, count = sum(group.total for group in groups), sum(group.count for group in groups)
+    common = count / total if total else 0.0
+    left, step = 48.0, (WIDTH - 60) / max(1, len(groups))
+    held = [(left + (number + 0.5) * step, group) for number, group in enumerate(groups) if group.total]
+    marks.append(Line(((left, place_y(common)), (WIDTH - 8, place_y(common))), QUIET, 1.5))
+    for x, group in held:
+        low, high = limits_around(common, group.total, 0.998)
+        for limit in (low, high):
+            marks.append(Line(((x - 0.42 * step, place_y(limit)), (x + 0.42 * step, place_y(limit))), INK, 1.2, dashed=True))
+    marks.append(Line(tuple((x, place_y(group.count / group.total)) for x, group in held), BLUE, 2))
+    for x, group in held:
+        low, high = limits_around(common, group.total, 0.998)
+        outside = not low <= group.count / group.total <= high
+        marks.append(Dot(x, place_y(group.count / group.total), 6 if outside else 4.5, FAILED if outside else BLUE))
+    marks += _under(groups, left, step, bottom)
+    return Drawing(title=title, note=note, width=WIDTH, height=bottom + 40, marks=tuple(marks))
+
+
+def funnel(title: str, note: str, groups: Sequence[Group]) -> Drawing:
+    """Share of each group over its size, between the limits of chance around the common share.
+
+    Parameters
+    ----------
+    title, note : str
+    groups : sequence of Group
+
+    Returns
+    -------
+    Drawing
+    """
+    marks, place_y, bottom = _share_axis()
+    groups = [group for group in groups if group.total]
+    total, count = sum(group.total for group in groups), sum(group.count for group in groups)
+    common = count / total if total else 0.0
+    most = max(5, ceil(1.15 * max((group.total for group in groups), default=1)))
+    left, right = 48.0, WIDTH - 10
+
+    def place_x(size: float) -> float:
+        return left + (right - left) * size / most
+
+    marks.append(Line(((left, place_y(common)), (right, place_y(common))), QUIET, 1.5))
+    sizes = sorted({round(1 + k * (most - 1) / 60) for k in range(61)})
+    for confidence, dashed in ((0.95, True), (0.998, False)):
+        for side in (0, 1):
+            path = tuple((place_x(n), place_y(limits_around(common, n, confidence)[side])) for n in sizes)
+            marks.append(Line(path, INK, 1.2, dashed))
+    for tick in ticks(0, most):
+        marks.append(Words(place_x(tick), bottom + 16, f"{tick:g}", 12, QUIET, "middle"))
+    marks.append(Words((left + right) / 2, bottom + 33, "imaged sites", 12, QUIET, "middle"))
+    for group in sorted(groups, key=lambda each: each.total):
+        x, y = place_x(group.total), place_y(group.count / group.total)
+        low, high = limits_around(common, group.total, 0.998)
+        outside = not low <= group.count / group.total <= high
+        marks.append(Dot(x, y, 6, FAILED if outside else BLUE))
+        near_edge = x + 10 + LETTER * len(group.name) > WIDTH
+        marks.append(Words(x - 9 if near_edge else x + 9, y - 7, group.name, 12, INK, "end" if near_edge else "start"))
+    return Drawing(title=title, note=note, width=WIDTH, height=bottom + 40, marks=tuple(marks))
+
+
+def _share_axis() -> tuple[list[Mark], Callable[[float], float], float]:
+    top, bottom = 12.0, 222.0
+
+    def place(value: float) -> float:
+        return bottom - (bottom - top) * value
+
+    marks: list[Mark] = []
+    for percent in (0, 25, 50, 75, 100):
+        y = place(percent / 100)
+        marks += [Line(((48, y), (WIDTH - 8, y)), FAINT), Words(42, y + 4, f"{percent} %", 12, QUIET, "end")]
+    return marks, place, bottom
+
+
+def _under(groups: Sequence[Group], left: float, step: float, bottom: float) -> list[Mark]:
+    # every label where there is room, else every second, third, ...
+    every = max(1, ceil(LETTER * 8 / step))
+    return [
+        mark
+        for number, group in enumerate(groups)
+        if number % every == 0
+        for mark in (
+            Words(left + (number + 0.5) * step, bottom + 16, group.name, 12, QUIET, "middle"),
+            Words(left + (number + 0.5) * step, bottom + 32, f"{group.count}/{group.total}", 12, QUIET, "middle"),
+        )
+    ]
