@@ -16,6 +16,7 @@ from marrowpoint.audit.store import write_facts, write_sites
 from marrowpoint.audit.task import Done, Event, Failed, FileTask, FrameDone, Job, Opened, StudyTask, Task
 from marrowpoint.audit.work import work
 from marrowpoint.errors import InvalidAudit
+from marrowpoint.fluoroscopy.prior import BoneNetwork
 from marrowpoint.read import ImageFile
 from marrowpoint.report.results import OVERLAYS, RESULTS
 from marrowpoint.report.write import whole_file
@@ -160,7 +161,7 @@ def _studies(db: sqlite3.Connection, run: Run, keeper: _Keeper, tell: Callable[[
         db.execute("DELETE FROM failures WHERE frame = ?", (A_STUDY,))
     done = 0
     # a few are judged sooner than a process starts
-    judge = run if len(uids) > FEW_STUDIES else partial(_here, keeper.job)
+    judge = run if len(uids) > FEW_STUDIES else partial(run_here, keeper.job, None)
     for task, event in judge(study_tasks(db, uids)):
         assert isinstance(task, StudyTask)
         if isinstance(event, Failed):
@@ -176,9 +177,10 @@ def _studies(db: sqlite3.Connection, run: Run, keeper: _Keeper, tell: Callable[[
     db.commit()
 
 
-def _here(job: Job, tasks: Iterable[Task]) -> Iterator[tuple[Task, Event]]:
+def run_here(job: Job, network: BoneNetwork | None, tasks: Iterable[Task]) -> Iterator[tuple[Task, Event]]:
+    """Do tasks in this process: as `Pool.run`, but nothing is cut short and a crash takes all down."""
     for task in tasks:
-        for event in work(task, job, None):
+        for event in work(task, job, network):
             yield task, event
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
@@ -53,7 +53,7 @@ def pack(noun: Any) -> str:
     -------
     str
     """
-    return json.dumps(_plain(noun), separators=(",", ":"))
+    return json.dumps(plain(noun), separators=(",", ":"))
 
 
 def unpack(kind: type[T], text: str) -> T:
@@ -75,18 +75,21 @@ def unpack(kind: type[T], text: str) -> T:
     return made
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON knows it: numbers, text, lists, dicts; arrays are left out of dataclasses and lists."""
     if is_dataclass(value):
         found = {field.name: getattr(value, field.name) for field in fields(value)}
-        return {name: _plain(each) for name, each in found.items() if not isinstance(each, np.ndarray)}
+        return {name: plain(each) for name, each in found.items() if not isinstance(each, np.ndarray)}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, Mapping):
+        return {str(name): plain(each) for name, each in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, str):
-        return [_plain(each) for each in value if not isinstance(each, np.ndarray)]
+        return [plain(each) for each in value if not isinstance(each, np.ndarray)]
     return value
 
 

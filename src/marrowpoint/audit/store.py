@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from marrowpoint.audit.nouns import plain
 from marrowpoint.audit.schema import CURRENT, migrate, version_of
 from marrowpoint.case import Site
 from marrowpoint.errors import InvalidAudit
@@ -132,7 +133,7 @@ def write_findings(db: sqlite3.Connection, findings: Iterable[Any]) -> None:
     findings : iterable of Finding
         Or any dataclass or mapping with the same fields; every field is kept.
     """
-    rows = [(_json(_plain(finding)),) for finding in findings]
+    rows = [(_json(plain(finding)),) for finding in findings]
     with db:
         db.execute("DELETE FROM findings")
         db.executemany("INSERT INTO findings (record) VALUES (?)", rows)
@@ -140,7 +141,7 @@ def write_findings(db: sqlite3.Connection, findings: Iterable[Any]) -> None:
 
 def write_ledger(db: sqlite3.Connection, entries: Iterable[Any]) -> None:
     """Replace the entries of the review ledger (dataclasses or mappings; every field is kept)."""
-    rows = [(_json(_plain(entry)),) for entry in entries]
+    rows = [(_json(plain(entry)),) for entry in entries]
     with db:
         db.execute("DELETE FROM ledger")
         db.executemany("INSERT INTO ledger (record) VALUES (?)", rows)
@@ -151,10 +152,6 @@ def _records(db: sqlite3.Connection, query: str, *values: str) -> Iterator[Recor
         yield json.loads(text)
 
 
-def _plain(row: Any) -> Record:
-    return asdict(row) if is_dataclass(row) and not isinstance(row, type) else dict(row)
-
-
 def _json(value: Any) -> str:
-    # moments and enumerations as text; a NaN is an error here, not a token in the file
-    return json.dumps(value, default=str, allow_nan=False, separators=(",", ":"))
+    # a NaN is an error here, not a token in the file
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
