@@ -10,6 +10,7 @@ from marrowpoint.assess import marrowpoint_version
 from marrowpoint.cli.analyze import analyze
 from marrowpoint.cli.audit import audit
 from marrowpoint.cli.common import OK
+from marrowpoint.cli.dicom import dicom
 from marrowpoint.cli.review import review
 
 __all__ = ["app", "main"]
@@ -30,5 +31,5 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
         raise typer.Exit(OK)
 
 
-for command in (analyze, audit, review):
+for command in (analyze, audit, review, dicom):
     app.command()(command)
