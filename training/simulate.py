@@ -175,6 +175,7 @@ class Renderer:
             int(rng.integers(2**31)),
         )
         uv = project(tip[None], *args)[0]
+        mm_per_px = float(np.linalg.norm(right)) * uv[2] / sid
         return dict(
             integral=integral.astype(np.float16),
             masks=np.stack([outer > 0.3, others > 0.3, shaft]).astype(np.uint8),
@@ -188,6 +189,7 @@ class Renderer:
                     *angles,
                     radius,
                     abs(axis @ beam),
+                    mm_per_px,
                 ],
                 np.float32,
             ),
@@ -214,7 +216,7 @@ def main() -> None:
         integral=((SIZE, SIZE), np.float16),
         masks=((3, SIZE, SIZE), np.uint8),
         thickness=((HALF, HALF, 3), np.uint8),
-        meta=((8,), np.float32),
+        meta=((9,), np.float32),
     )
     arrays = {
         k: np.lib.format.open_memmap(args.cache / f"{args.name}_{k}.npy", "w+", t, (args.count, *s))
