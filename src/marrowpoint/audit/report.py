@@ -2,48 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 
-from marrowpoint.audit.facts import FailureFacts, ProcedureFacts
-from marrowpoint.audit.findings import Finding
-from marrowpoint.profile import Profile
+from marrowpoint.audit.material import ReportMaterial
+from marrowpoint.audit.report_html import write_html
+from marrowpoint.audit.report_pdf import PDF, write_pdf
+from marrowpoint.audit.summary import summarize
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportMaterial:
-    """Everything the report is made of.
-
-    Parameters
-    ----------
-    procedures : tuple of ProcedureFacts
-        From `gather_procedures`.
-    findings : tuple of Finding
-        From `judge_procedures`.
-    profile : Profile
-        The thresholds used.
-    pictures : Path
-        Folder from which the records' ``overlay`` paths are found.
-    failures : tuple of FailureFacts
-        All files that could not be analysed.
-    made : datetime
-        When.
-    program : str
-        Version of marrowpoint.
-    identities : mapping of str to str
-        Name and id by study UID; used only where the caller asks to identify.
-    """
-
-    procedures: tuple[ProcedureFacts, ...]
-    findings: tuple[Finding, ...]
-    profile: Profile
-    pictures: Path
-    failures: tuple[FailureFacts, ...] = ()
-    made: datetime
-    program: str
-    identities: Mapping[str, str] = field(default_factory=dict)
+__all__ = ["ReportMaterial", "write_report"]
 
 
 def write_report(out: Path, material: ReportMaterial, *, identify: bool = False) -> tuple[Path, ...]:
@@ -62,4 +29,10 @@ def write_report(out: Path, material: ReportMaterial, *, identify: bool = False)
     tuple of Path
         What was written; without a PDF where reportlab is not installed.
     """
-    raise NotImplementedError
+    summary = summarize(material.procedures, material.findings, material.failures, material.profile)
+    written = write_html(out, material, summary, identify=identify)
+    (out / PDF).unlink(missing_ok=True)
+    if find_spec("reportlab") is None:
+        return written
+    write_pdf(out / PDF, material, summary, identify=identify)
+    return (written[0], out / PDF, *written[1:])
