@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from time import monotonic
 
+from marrowpoint.audit.keeper import Keeper
 from marrowpoint.audit.plan import enter_files, file_tasks, study_tasks, study_uids
 from marrowpoint.audit.store import write_facts, write_sites
-from marrowpoint.audit.task import Done, Event, Failed, FileTask, FrameDone, Job, Opened, StudyTask, Task
+from marrowpoint.audit.task import Done, Event, Failed, FileTask, Job, StudyTask, Task
 from marrowpoint.audit.work import work
 from marrowpoint.errors import InvalidAudit
 from marrowpoint.fluoroscopy.prior import BoneNetwork
@@ -23,7 +23,6 @@ from marrowpoint.report.write import whole_file
 
 Run = Callable[[Iterable[Task]], Iterator[tuple[Task, Event]]]
 
-COMMIT_EVERY_S = 1.0  # so much work is lost where the machine stops
 LOCK = ".audit.lock"
 
 FEW_STUDIES = 20
@@ -104,11 +103,11 @@ def run_audit(
     began = datetime.now(UTC).isoformat(timespec="seconds")
     with db:
         number = db.execute("INSERT INTO runs (began, workers) VALUES (?, ?)", (began, workers)).lastrowid
-    keeper = _Keeper(db, out, job)
+    keeper = Keeper(db, out, job)
     try:
         _files(db, images, job, run, keeper, tell)
         write_facts(db, {"state": "judging"})
-        _studies(db, run, keeper, tell)
+        judge_all_studies(db, run, job, keeper, tell)
         write_results_file(db, out)
         write_facts(db, {"state": "finished"})
     finally:
@@ -138,7 +137,7 @@ def write_results_file(db: sqlite3.Connection, out: Path) -> None:
 
 
 def _files(
-    db: sqlite3.Connection, images: Sequence[ImageFile], job: Job, run: Run, keeper: _Keeper,
+    db: sqlite3.Connection, images: Sequence[ImageFile], job: Job, run: Run, keeper: Keeper,
     tell: Callable[[Progress], None],
 ) -> None:  # fmt: skip
     tasks = list(file_tasks(db, images, job))
@@ -153,7 +152,20 @@ def _files(
     db.commit()
 
 
-def _studies(db: sqlite3.Connection, run: Run, keeper: _Keeper, tell: Callable[[Progress], None]) -> None:
+def judge_all_studies(
+    db: sqlite3.Connection, run: Run, job: Job, keeper: Keeper | None = None, tell: Callable[[Progress], None] = lambda _: None
+) -> None:
+    """Judge every study anew from its stored frames.
+
+    Parameters
+    ----------
+    db : sqlite3.Connection
+    run : callable
+    job : Job
+    keeper : Keeper or None
+    tell : callable
+    """
+    keeper = keeper or Keeper(db, Path(), job)
     uids = study_uids(db)
     place = {uid: k for k, uid in enumerate(uids)}
     with db:
@@ -161,7 +173,7 @@ def _studies(db: sqlite3.Connection, run: Run, keeper: _Keeper, tell: Callable[[
         db.execute("DELETE FROM failures WHERE frame = ?", (A_STUDY,))
     done = 0
     # a few are judged sooner than a process starts
-    judge = run if len(uids) > FEW_STUDIES else partial(run_here, keeper.job, None)
+    judge = run if len(uids) > FEW_STUDIES else partial(run_here, job, None)
     for task, event in judge(study_tasks(db, uids)):
         assert isinstance(task, StudyTask)
         if isinstance(event, Failed):
@@ -187,53 +199,3 @@ def run_here(job: Job, network: BoneNetwork | None, tasks: Iterable[Task]) -> It
 def _ordinal(study: int, position: int) -> int:
     # room for the needle positions of one study
     return study * 1_000_000 + position
-
-
-class _Keeper:
-    """Writes what workers found: the overlay first, then the row, so that a row without its overlay cannot be."""
-
-    def __init__(self, db: sqlite3.Connection, out: Path, job: Job) -> None:
-        self._db, self._out, self.job = db, out, job
-        self._committed = monotonic()
-        self.frames = self.failures = 0
-
-    def keep(self, task: FileTask, event: Event) -> None:
-        db, path = self._db, task.image.relative_path
-        if isinstance(event, Opened) and not event.same:
-            self._forget(path)
-            change = "UPDATE files SET sha256 = ?, key = NULL, done = 0, study_instance_uid = '' WHERE path = ?"
-            db.execute(change, (event.sha256, path))
-        elif isinstance(event, FrameDone):
-            with whole_file(self._out / OVERLAYS / event.overlay_name) as stream:
-                stream.write(event.overlay)
-            row = (path, event.number, event.record, event.nouns)
-            db.execute("INSERT OR REPLACE INTO frames (path, frame, record, nouns) VALUES (?, ?, ?, ?)", row)
-            db.execute("INSERT OR REPLACE INTO timings VALUES (?, ?, ?)", (path, event.number, event.seconds))
-            self._key(path, event.study_instance_uid)
-            self.frames += 1
-        elif isinstance(event, Failed):
-            if event.number == 0:
-                db.execute("DELETE FROM failures WHERE path = ?", (path,))
-            self.failed(path, event.number, event.record)
-        elif isinstance(event, Done) and not event.more:
-            (uid,) = db.execute("SELECT study_instance_uid FROM files WHERE path = ?", (path,)).fetchone()
-            self._key(path, uid)
-            db.execute("UPDATE files SET done = 1, size = ?, mtime_ns = ? WHERE path = ?", (task.size, task.mtime_ns, path))
-        self.commit_now_and_then()
-
-    def failed(self, path: str, number: int, record: str) -> None:
-        self._db.execute("INSERT OR REPLACE INTO failures (path, frame, record) VALUES (?, ?, ?)", (path, number, record))
-        self.failures += 1
-
-    def commit_now_and_then(self) -> None:
-        if monotonic() - self._committed >= COMMIT_EVERY_S:
-            self._db.commit()
-            self._committed = monotonic()
-
-    def _key(self, path: str, uid: str) -> None:
-        change = "UPDATE files SET key = ?, study_instance_uid = ? WHERE path = ?"
-        self._db.execute(change, (self.job.key(uid), uid, path))
-
-    def _forget(self, path: str) -> None:
-        for table in ("frames", "failures", "timings"):
-            self._db.execute(f"DELETE FROM {table} WHERE path = ?", (path,))
