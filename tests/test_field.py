@@ -6,6 +6,7 @@ import pytest
 from projected_needle import collimated, frame_of, needle_picture
 
 from marrowpoint.errors import NotAssessable
+from marrowpoint.fluoroscopy.candidates import find_bars
 from marrowpoint.fluoroscopy.field import find_exposure, find_field
 
 PICTURE = needle_picture()
@@ -80,3 +81,19 @@ def test_an_empty_frame_is_not_assessable():
     with pytest.raises(NotAssessable) as caught:
         find_exposure(frame_of(np.zeros((256, 256), np.float32)))
     assert caught.value.code == "no_field"
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_the_bars_that_settled_the_polarity_are_those_of_the_attenuation(inverted):
+    exposure = find_exposure(frame_of(1 - PICTURE if inverted else PICTURE))
+    assert exposure.bars
+    anew = find_bars(exposure.attenuation, exposure.field, signs=(True,))
+    best, again = exposure.bars[0], anew[0]
+    assert best.bright
+    assert np.hypot(best.centre[0] - again.centre[0], best.centre[1] - again.centre[1]) < 4
+    assert best.score == pytest.approx(again.score, abs=0.02)
+    # 250, 260 is the tip and the shaft leaves it at 25 degrees
+    along = np.array([np.sin(np.radians(25.0)), np.cos(np.radians(25.0))])
+    assert abs(best.direction @ along) > np.cos(np.radians(5))
+    gap = np.subtract(best.centre, (250.0, 260.0))
+    assert abs(gap[0] * along[1] - gap[1] * along[0]) < 5

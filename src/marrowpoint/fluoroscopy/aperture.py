@@ -18,6 +18,8 @@ BLADE_LENGTH = 0.22  # of the longest side: a shorter straight border is no blad
 ARC = 0.30  # of the circle's part inside the frame must be seen
 NEAR_PX = 1.6  # a border point lies on its shape within this
 HELD = 0.98  # of the picture must lie within a circle
+TRIES = 150  # circles tried
+LEAST_TWIST = 500.0  # of three points, in square pixels: nearly in line, they fix no circle
 LEAST_AREA = 0.1  # of the largest piece of picture: smaller pieces are text
 
 Floats = NDArray[np.float64]
@@ -83,31 +85,34 @@ def _sharp_points(small: FloatImage, border: Mask, picture: Mask) -> Floats:
 
 def _circle(points: Floats, shape: tuple[int, ...]) -> tuple[float, float, float] | None:
     """Circle by many exact fits to three points far apart (seeded, so that a frame has one answer)."""
-    dice = np.random.default_rng(0)
+    centres = _through(points[np.random.default_rng(0).integers(0, len(points), (TRIES, 3))])
     side = max(shape)
-    best, best_count = None, 0
-    for three in dice.integers(0, len(points), (150, 3)):
-        circle = _through(points[three])
-        if circle is None or not 0.25 * side < circle[2] < 0.75 * side:
-            continue
-        count = int(np.sum(np.abs(np.hypot(points[:, 0] - circle[0], points[:, 1] - circle[1]) - circle[2]) < NEAR_PX))
-        if count > best_count:
-            best, best_count = circle, count
-    if best is None or best_count < 0.35 * len(points):
+    centres = centres[(centres[:, 2] > 0.25 * side) & (centres[:, 2] < 0.75 * side)]
+    if not len(centres):
         return None
+    radii = np.hypot(points[None, :, 0] - centres[:, :1], points[None, :, 1] - centres[:, 1:2])
+    counts = (np.abs(radii - centres[:, 2:]) < NEAR_PX).sum(1)
+    if counts.max() < 0.35 * len(points):
+        return None
+    r, c, radius = (float(v) for v in centres[counts.argmax()])
+    best = (r, c, radius)
     for _ in range(3):
         on = np.abs(np.hypot(points[:, 0] - best[0], points[:, 1] - best[1]) - best[2]) < NEAR_PX
         best = _fit_circle(points[on])
     return best if _seen_arc(points, best, shape) > ARC else None
 
 
-def _through(three: Floats) -> tuple[float, float, float] | None:
-    system = np.column_stack([2 * three, np.ones(3)])
-    if abs(np.linalg.det(system)) < 1e3:
-        return None
-    r, c, rest = np.linalg.solve(system, (three**2).sum(1))
-    square = rest + r * r + c * c
-    return (float(r), float(c), float(np.sqrt(square))) if square > 0 else None
+def _through(threes: Floats) -> Floats:
+    """Circles (row, column, radius) through three points each, (T, 3, 2); none through points nearly in line."""
+    first = threes[:, 0]
+    a, b = threes[:, 1] - first, threes[:, 2] - first
+    twice = 2 * (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])
+    usable = np.abs(twice) > LEAST_TWIST
+    a, b, first, twice = a[usable], b[usable], first[usable], twice[usable]
+    a2, b2 = (a**2).sum(1), (b**2).sum(1)
+    offset = np.column_stack([b[:, 1] * a2 - a[:, 1] * b2, a[:, 0] * b2 - b[:, 0] * a2]) / twice[:, None]
+    circles: Floats = np.column_stack([first + offset, np.hypot(*offset.T)])
+    return circles
 
 
 def _fit_circle(points: Floats) -> tuple[float, float, float]:

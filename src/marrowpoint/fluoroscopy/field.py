@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
 from marrowpoint.errors import NotAssessable
-from marrowpoint.exposure import Exposure
+from marrowpoint.exposure import Bar, Exposure
 from marrowpoint.fluoroscopy.aperture import find_aperture
 from marrowpoint.fluoroscopy.candidates import find_bars
 from marrowpoint.frame import FloatImage, Frame, Mask
@@ -46,13 +48,18 @@ def find_exposure(frame: Frame) -> Exposure:
     field = find_field(pixels, frame.valid)
     if field.mean() < LEAST_FIELD:
         raise NotAssessable("no_field", "the frame holds no exposed picture")
-    bright, confidence = metal_is_bright(pixels, field)
     values = pixels[field]
     low, high = float(values.min()), float(values.max())
-    span = max(high - low, 1e-6)
-    stretched = (pixels - low) / span if bright else (high - pixels) / span
-    attenuation: FloatImage = np.clip(stretched, 0.0, 1.0).astype(np.float32)
-    return Exposure(attenuation=attenuation, field=field, inverted=not bright, polarity_confidence=confidence)
+    stretched: FloatImage = np.clip((pixels - np.float32(low)) * np.float32(1 / max(high - low, 1e-6)), 0.0, 1.0)
+    bars = find_bars(stretched, field)
+    bright, confidence = metal_is_bright(bars, stretched[field])
+    return Exposure(
+        attenuation=stretched if bright else 1 - stretched,
+        field=field,
+        inverted=not bright,
+        polarity_confidence=confidence,
+        bars=tuple(replace(bar, bright=True) for bar in bars if bar.bright is bright),
+    )
 
 
 def find_field(pixels: FloatImage, valid: Mask) -> Mask:
@@ -136,13 +143,15 @@ def _is_sharp(patch: FloatImage, level: float, sign: float) -> bool:
     return whole > max(TEXT_JUMP, 5 * noise) and step > TEXT_SHARP * whole and nearly < TEXT_RIM
 
 
-def metal_is_bright(pixels: FloatImage, field: Mask) -> tuple[bool, float]:
+def metal_is_bright(bars: tuple[Bar, ...], values: FloatImage) -> tuple[bool, float]:
     """Decide from the picture whether metal has the larger values.
 
     Parameters
     ----------
-    pixels : ndarray of shape (M, N), float32
-    field : ndarray of shape (M, N), bool
+    bars : tuple of Bar
+        Bright and dark bars of the picture.
+    values : ndarray of shape (K,), float32
+        Pixels of the field, 0..1.
 
     Returns
     -------
@@ -150,15 +159,11 @@ def metal_is_bright(pixels: FloatImage, field: Mask) -> tuple[bool, float]:
     confidence : float
         0.5..1.
     """
-    bars = find_bars(pixels, field, step_deg=7.5, most=1)
     bright = max((b.score for b in bars if b.bright), default=0.0)
     dark = max((b.score for b in bars if not b.bright), default=0.0)
-    values = pixels[field]
-    low, high = float(values.min()), float(values.max())
     # unattenuated beam saturates the detector: the larger clipped area is air
-    span = max(high - low, 1e-6)
-    air_dark = float(np.mean(values < low + 0.01 * span))
-    air_bright = float(np.mean(values > high - 0.01 * span))
+    air_dark = float(np.mean(values < 0.01))
+    air_bright = float(np.mean(values > 0.99))
     evidence = 8.0 * (_logit(bright) - _logit(dark)) / 4.0 + 2.0 * float(np.tanh(8.0 * (air_dark - air_bright)))
     return evidence >= 0, float(1.0 / (1.0 + np.exp(-min(abs(evidence), 30.0))))
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from marrowpoint.cortex import BonePrior
 from marrowpoint.errors import NotAssessable
-from marrowpoint.exposure import Exposure
-from marrowpoint.fluoroscopy.candidates import PIECE_PX, STUB_PX, WORK_SIDE_PX, Bar, find_bars
+from marrowpoint.exposure import Bar, Exposure
+from marrowpoint.fluoroscopy.candidates import PIECE_PX, STUB_PX, WORK_SIDE_PX, find_bars
 from marrowpoint.fluoroscopy.ends import NEAR_EXIT, End, look_at_end, tip_margin
 from marrowpoint.fluoroscopy.section import fit_section
 from marrowpoint.fluoroscopy.shaft import MOST_SUPPORT, TOLL, Shaft, fit_shaft
@@ -42,9 +42,7 @@ class _Candidate:
     end: End
 
 
-def locate_needle(
-    exposure: Exposure, *, prior: BonePrior | None = None, expected_width_px: float | None = None
-) -> Needle:
+def locate_needle(exposure: Exposure, *, prior: BonePrior | None = None, expected_width_px: float | None = None) -> Needle:
     """Find the needle and its tip.
 
     Parameters
@@ -94,7 +92,10 @@ def _fit_bars(
     usable = exposure.field.astype(np.float32)
     piece, left = length
     reach = piece * max(1.0, max(exposure.field.shape) / WORK_SIDE_PX)
-    for bar in find_bars(exposure.attenuation, exposure.field, signs=(True,), piece=piece):
+    bars = exposure.bars if piece == PIECE_PX else None
+    if bars is None:
+        bars = find_bars(exposure.attenuation, exposure.field, signs=(True,), piece=piece)
+    for bar in bars:
         if left == 0:
             return
         if any(_covers(c.shaft, bar) for c in found):

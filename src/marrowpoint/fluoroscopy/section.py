@@ -74,12 +74,11 @@ def fit_section(attenuation: FloatImage, shaft: Shaft, *, at_stop: bool) -> Sect
     across = np.arange(-reach, reach + 0.5, 0.5)
     mean = sample_strip(attenuation, shaft.origin, shaft.axis, along, across).mean(0).astype(np.float64)
     radii = np.linspace(0.44, 0.80, 25) * width
-    keys = [(r, b, k, h) for b in BLURS_PX for k in CURVES for h in BORES for r in radii]
-    models = np.concatenate([_models(across, radii, b, k, h) for b in BLURS_PX for k in CURVES for h in BORES])
+    keys = [(r, b, k) for b in BLURS_PX for k in CURVES for _ in BORES for r in radii]
     ground = np.linalg.qr(np.column_stack([np.ones_like(across), across, across**2]))[0]
     data = mean - ground @ (ground.T @ mean)
-    models -= (models @ ground) @ ground.T
-    match = models @ data
+    models, fold = _models(across, radii)
+    match = models @ (fold * (data + data[::-1])[len(across) // 2 :] / 2)
     cost = float(data @ data) - np.where(match > 0, match**2 / np.maximum((models**2).sum(1), 1e-12), 0.0)
     weight = np.exp(-0.5 * FREE_SAMPLES * (cost / max(float(cost.min()), 1e-12) - 1.0))
     weight /= weight.sum()
@@ -112,12 +111,24 @@ def shown(thickness: Floats, curve: float) -> Floats:
     return bright
 
 
-def _models(across: Floats, radii: Floats, blur: float, curve: float, bore: float) -> Floats:
-    """Blurred profiles of shape (radii, across)."""
-    half = float(across[-1]) + 4
-    fine = np.arange(-half, half + FINE_PX, FINE_PX)
-    u = np.abs(fine)[None, :] / radii[:, None]
-    thickness = np.sqrt(np.clip(1.0 - u**2, 0.0, None)) - np.sqrt(np.clip(bore**2 - u**2, 0.0, None))
-    kernel = np.exp(-0.5 * ((fine[:, None] - across[None, :]) / blur) ** 2)
-    out: Floats = shown(thickness, curve) @ (kernel / kernel.sum(0))
-    return out
+def _models(across: Floats, radii: Floats) -> tuple[Floats, Floats]:
+    """Blurred profiles less their background, one for each blur, curve, bore and radius, and the weights of their samples.
+
+    A profile is symmetric: only its right half is computed, weighted with the square root of how often each sample occurs.
+    """
+    half = across[len(across) // 2 :]
+    fold = np.where(half == 0, 1.0, np.sqrt(2.0))
+    fine = np.arange(0.0, float(across[-1]) + 4 + FINE_PX, FINE_PX)
+    u = np.minimum(fine[None, :] / radii[:, None], 1.0)
+    solid = np.sqrt(1.0 - u**2)
+    bored = [solid - np.sqrt(np.clip(bore**2 - u**2, 0.0, None)) for bore in BORES]
+    seen = np.concatenate([shown(thickness, curve) for curve in CURVES for thickness in bored])
+    once = np.where(fine == 0, 0.5, 1.0)[:, None]  # the middle belongs to both halves
+    models = []
+    for blur in BLURS_PX:
+        kernel = np.exp(-0.5 * ((fine[:, None] - half) / blur) ** 2) + np.exp(-0.5 * ((fine[:, None] + half) / blur) ** 2)
+        kernel *= once
+        models.append(seen @ (kernel / kernel.sum(0)))
+    profiles: Floats = np.concatenate(models) * fold
+    ground = np.linalg.qr(np.column_stack([fold, fold * half**2]))[0]
+    return profiles - (profiles @ ground) @ ground.T, fold

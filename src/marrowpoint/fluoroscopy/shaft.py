@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marrowpoint.edges import peak_offset, sample_strip, smooth_along
-from marrowpoint.fluoroscopy.candidates import Bar
+from marrowpoint.exposure import Bar
 from marrowpoint.frame import FloatImage
 
 Floats = NDArray[np.float64]
 
-STEP_PX = 0.5  # sampling across the shaft
+STEP_PX, STEP_WIDTHS, MOST_STEP_PX = 0.5, 0.05, 1.0  # sampling across the shaft: at least, for its width, at most
 BLOCK_PX = 10  # length averaged for one mid-line point
-ROUNDS = 4  # rounds of mid-line, width, extent
+ROUNDS = 3  # rounds of mid-line, width, extent
 EDGE_BLUR = 0.09  # of the width: an edge's spread, at least 0.9 px
 MOST_SUPPORT = 4.0  # a sample of shaft gives at most this much evidence, so that a bright piece does not bridge a long gap
 TOLL = 0.8  # evidence (in noise SDs) that a sample must exceed to lengthen the shaft
@@ -87,10 +87,11 @@ def fit_shaft(attenuation: FloatImage, usable: FloatImage, bar: Bar, *, piece_px
         along = along[_inside(origin, axis, along, usable)]
         if len(along) < 2 * BLOCK_PX:
             return None
-        half = 1.4 * width + 6
-        across = np.arange(-half, half + STEP_PX, STEP_PX)
+        step = float(np.clip(STEP_WIDTHS * width, STEP_PX, MOST_STEP_PX))
+        side = np.ceil((1.4 * width + 6) / step)
+        across = step * np.arange(-side, side + 1)
         strip = sample_strip(attenuation, tuple(origin), tuple(axis), along, across)
-        slope = np.gradient(strip.astype(np.float64), STEP_PX, axis=1)
+        slope = np.gradient(strip, step, axis=1)
         kept = (along >= start) & (along <= stop)
         if kept.sum() < BLOCK_PX:
             return None
@@ -149,7 +150,7 @@ def _bumps(across: Floats, place: float, width: float) -> Floats:
     return bump
 
 
-def _width(slope: Floats, across: Floats, width: float) -> tuple[float, float]:
+def _width(slope: FloatImage, across: Floats, width: float) -> tuple[float, float]:
     """Width from the mean edges: both edges as the best places of a bump, each to sub-pixel."""
     mean = slope.mean(0)
     tries = np.arange(max(1.5, 0.55 * width), 1.5 * width + 2, 0.25)
@@ -165,12 +166,13 @@ def _width(slope: Floats, across: Floats, width: float) -> tuple[float, float]:
     return float(best), float(np.clip(noise / sharp + 0.02 * best, 0.05, best))
 
 
-def _mid_line(slope: Floats, along: Floats, across: Floats, width: float) -> tuple[float, float, float, float] | None:
+def _mid_line(slope: FloatImage, along: Floats, across: Floats, width: float) -> tuple[float, float, float, float] | None:
     """Weighted robust line through block-wise mid points: offset, tilt and their standard deviations."""
     blocks = max(2, len(along) // BLOCK_PX)
     middles, places, weights = [], [], []
     template = _bumps(across, -width / 2, width) - _bumps(across, width / 2, width)
-    reach = int((0.3 * width + 1.5) / STEP_PX)
+    step = float(across[1] - across[0])
+    reach = int((0.3 * width + 1.5) / step)
     bank = np.array([_shifted(template, k) for k in range(-reach, reach + 1)])
     bounds = np.linspace(0, len(along), blocks + 1).astype(int)
     counts = np.diff(bounds)
@@ -180,7 +182,7 @@ def _mid_line(slope: Floats, along: Floats, across: Floats, width: float) -> tup
         peak = float(gain.max())
         if peak <= 0:
             continue
-        places.append((peak_offset(gain) - reach) * STEP_PX)
+        places.append((peak_offset(gain) - reach) * step)
         middles.append(float(along[(bounds[k] + bounds[k + 1]) // 2]) - 0.5 * ((counts[k] + 1) % 2))
         weights.append(min(peak, 3.0 * float(typical[k]) + peak * 0.5))
     if len(places) < 2:
@@ -211,9 +213,9 @@ def _shifted(template: Floats, k: int) -> Floats:
     return out
 
 
-def _evidence(slope: Floats, across: Floats, along: Floats, line: tuple[float, float], width: float) -> Floats:
+def _evidence(slope: FloatImage, across: Floats, along: Floats, line: tuple[float, float], width: float) -> Floats:
     """Evidence of both edges for each sample, in noise SDs, limited; the weaker edge counts."""
-    offsets = np.round((line[0] + line[1] * along) / STEP_PX).astype(int)
+    offsets = np.round((line[0] + line[1] * along) / (across[1] - across[0])).astype(int)
     places = np.clip(np.arange(len(across))[None, :] + offsets[:, None], 0, len(across) - 1)
     moved = np.take_along_axis(slope, places, axis=1) if offsets.any() else slope
     smooth = smooth_along(moved.astype(np.float32), 5)
@@ -224,7 +226,8 @@ def _evidence(slope: Floats, across: Floats, along: Floats, line: tuple[float, f
     # the middle of the slopes beside the shaft is background that slants across it (skin); only their spread is noise
     beside = np.sort(smooth[:, outside], axis=1)
     quarter = beside.shape[1] // 4
-    single = (beside[:, -1 - quarter] - beside[:, quarter]) * 0.74 * np.sqrt((bump**2).sum()) * 1.4
+    step = float(across[1] - across[0])
+    single = (beside[:, -1 - quarter] - beside[:, quarter]) * np.sqrt((bump**2).sum() * STEP_PX / step)
     window = np.ones(31) / 31
     noise = np.convolve(np.pad(single, 15, mode="edge"), window, mode="valid") + 1e-4
     floor = 0.3 * float(np.median(noise))

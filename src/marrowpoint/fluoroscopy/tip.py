@@ -126,9 +126,7 @@ def _less_flanks(strip: Floats, across: NDArray[np.float64], half: float) -> Flo
     return strip - base
 
 
-def _profile(
-    excess: Floats, along: NDArray[np.float64], across: NDArray[np.float64], width: float
-) -> tuple[Floats, float]:
+def _profile(excess: Floats, along: NDArray[np.float64], across: NDArray[np.float64], width: float) -> tuple[Floats, float]:
     """Symmetric cross-section of the shaft just behind the tip, and its height."""
     behind = along < -0.8 * width
     if behind.sum() < 4:
@@ -214,9 +212,7 @@ def end_thickness(cone: float, lean_deg: float) -> tuple[NDArray[np.float64], ND
     return place, side, np.clip(thickness, 0.0, 1.0)
 
 
-def _average(
-    cost: NDArray[np.float64], places: NDArray[np.float64], data: _Data, end: tuple[float, float, float]
-) -> Tip:
+def _average(cost: NDArray[np.float64], places: NDArray[np.float64], data: _Data, end: tuple[float, float, float]) -> Tip:
     """Mean and spread of the place over all shapes, weighted by their evidence."""
     noise2 = max(float(cost.min()) / data.excess.size, 1e-12)
     log = -0.5 * cost / noise2 * data.step**2 / CORRELATED
