@@ -1,15 +1,22 @@
-"""Files dropped into napari: frames with what was measured on them. Never raises: what fails becomes a warning on screen."""
+"""Files dropped into napari: in a window they open a review; without one they are pictures with what was measured on them.
+
+Never raises: what fails becomes a warning on screen.
+"""
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from marrowpoint.assess import assess_frame
 from marrowpoint.errors import MarrowpointError
 from marrowpoint.fluoroscopy.prior import load_network
-from marrowpoint.read import ImageFile, find_images, read_frames, read_profile
-from napari_marrowpoint.layers import LayerData, assessment_layers
+from marrowpoint.read import ImageFile, find_images, read_profile
+from napari_marrowpoint.layers import LayerData, assessment_layers, ground_of, picture_looks
+from napari_marrowpoint.stack import FrameStack
 
 # napari's sign for "nothing to show"
 NOTHING: list[LayerData] = [(None,)]  # type: ignore[list-item]
@@ -31,11 +38,39 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerD
         found = next(iter(find_images(paths)), None)
     except OSError:
         return None
-    return None if found is None else read_layers
+    return None if found is None else open_or_read
+
+
+def open_or_read(path: str | list[str]) -> list[LayerData]:
+    """Open a review in the window on the screen; without a window, read the layers.
+
+    Parameters
+    ----------
+    path : str or list of str
+
+    Returns
+    -------
+    list of (data, attributes, kind)
+        napari's empty layer where a review shows the files.
+    """
+    viewer = window_on_screen()
+    if viewer is None:
+        return read_layers(path)
+    from napari_marrowpoint.review import open_review  # noqa: PLC0415 - needs Qt
+
+    open_review(viewer, [Path(each) for each in ([path] if isinstance(path, str) else path)])
+    return NOTHING
+
+
+def window_on_screen() -> Any:
+    """The napari window that asked, or None."""
+    napari = sys.modules.get("napari")
+    viewer = None if napari is None or "napari._qt" not in sys.modules else napari.current_viewer()
+    return viewer if getattr(viewer, "window", None) is not None else None
 
 
 def read_layers(path: str | list[str]) -> list[LayerData]:
-    """Read, assess and translate the first frame of each file.
+    """Read and translate each file: a single frame with what was measured on it, a run frame by frame as it is looked at.
 
     Parameters
     ----------
@@ -49,7 +84,7 @@ def read_layers(path: str | list[str]) -> list[LayerData]:
     layers: list[LayerData] = []
     for image in find_images([path] if isinstance(path, str) else path):
         try:
-            layers += _first_frame(image)
+            layers += _layers_of(image)
         except MarrowpointError as error:
             warnings.warn(f"{image.relative_path}: {error.text}", stacklevel=2)
         except Exception as error:  # a viewer must not fall over one file
@@ -57,7 +92,12 @@ def read_layers(path: str | list[str]) -> list[LayerData]:
     return layers or NOTHING
 
 
-def _first_frame(image: ImageFile) -> list[LayerData]:
+def _layers_of(image: ImageFile) -> list[LayerData]:
     profile = read_profile(None)
-    frame = next(iter(read_frames(image, scale=profile.scale)))
-    return assessment_layers(assess_frame(frame, profile=profile, network=load_network()))
+    stack = FrameStack(image, profile.scale)
+    frame = stack.frame(1)
+    if len(stack) == 1:
+        return assessment_layers(assess_frame(frame, profile=profile, network=load_network()))
+    ground = ground_of(frame.header_spacing).attributes(3)
+    name = image.relative_path.rsplit("/", 1)[-1]
+    return [(stack, ground | picture_looks(frame) | {"name": name}, "image")]

@@ -1,0 +1,336 @@
+"""Our layers in a viewer: one set, filled anew for each frame. Knows napari's model, no window."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from marrowpoint.assessment import Assessment
+from marrowpoint.frame import Calibration, Frame, Points
+from marrowpoint.report.words import scale_words
+from napari_marrowpoint.layers import (
+    BONE,
+    DRAFT,
+    HANDLES,
+    NEEDLE,
+    PICTURE,
+    THICKNESS,
+    VERTICES,
+    WORDS,
+    Ground,
+    Label,
+    Line,
+    Marks,
+    ground_of,
+    marks_of,
+    picture_looks,
+    thickness_layer,
+)
+
+LINE_PX, HANDLE_PX, DOT_PX, GAP_PX, LETTERS_PT = 2.0, 15.0, 9.0, 14.0, 13
+ORDER = (PICTURE, THICKNESS, BONE, NEEDLE, HANDLES, WORDS, DRAFT, VERTICES)
+# half the size of a letter on the screen, as a share of its height in points [px]
+LETTER_ROW, LETTER_COLUMN = 0.75, 0.40
+HALO = ((-1.3, -1.3), (-1.3, 1.3), (1.3, -1.3), (1.3, 1.3))
+
+
+class Canvas:
+    """Keeps our layers in step with what is shown.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        self.viewer = viewer
+        self.layers: dict[str, Any] = {}
+        self.ground = Ground(scale=(1.0, 1.0), units="px")
+        self._hidden: set[str] = {THICKNESS}
+        self._labels: tuple[Label, ...] = ()
+        self._inverted = False
+        self._bone: Any = None
+        camera_of(viewer).events.zoom.connect(self._rescale)
+
+    def show_picture(self, data: Any, frame: Frame, *, field: Any = None, calibration: Calibration | None = None) -> None:
+        """Show a frame, or the run it belongs to.
+
+        Parameters
+        ----------
+        data : array of shape (M, N) or (frames, M, N)
+        frame : Frame
+        field : ndarray of bool or None
+            Where the picture is, if known: sets the greys.
+        calibration : Calibration or None
+            Scale in use; the header's if not given.
+        """
+        looks = picture_looks(frame, field)
+        if self._inverted:
+            looks["colormap"] = "gray" if looks["colormap"] == "gray_r" else "gray_r"
+        ground = ground_of(calibration or frame.header_spacing)
+        old = self.layers.get(PICTURE)
+        if old is not None and old.ndim == data.ndim and ground.units == self.ground.units:
+            self._set_ground(ground)
+            self.clear_marks()
+            if old.data is data:
+                return  # one window for a whole run: brightness can be compared along it
+            whole_view = old.data.shape[-2:] != data.shape[-2:]
+            old.data = data
+            if whole_view:
+                self.viewer.reset_view()
+            old.contrast_limits_range = _wider(looks["contrast_limits"])
+            old.contrast_limits, old.colormap = looks["contrast_limits"], looks["colormap"]
+            return
+        self.clear()
+        self.ground = ground
+        layer = self.viewer.add_image(data, name=PICTURE, **looks, **ground.attributes(data.ndim))
+        layer.contrast_limits_range = _wider(looks["contrast_limits"])
+        self.layers[PICTURE] = layer
+        self.viewer.layers.selection.active = layer
+        show_scale_bar(self.viewer)
+
+    def show(self, assessment: Assessment, *, thin_below_mm: float | None = None) -> None:
+        """Draw everything that is known of the frame on the screen."""
+        if ground_of(assessment.calibration) != self.ground:
+            self._change_ground(assessment)
+        fresh = self._bone is not assessment.cortex
+        if fresh:
+            self._show_thickness(assessment)
+            self._bone = assessment.cortex
+        self.show_marks(marks_of(assessment, thin_below_mm=thin_below_mm, outline=fresh))
+
+    def show_marks(self, marks: Marks) -> None:
+        """Draw lines, handles and words; layers that the marks do not name stay as they are."""
+        for name, lines in marks.lines.items():
+            self._show_lines(name, lines)
+        self._show_handles(marks)
+        self._labels = marks.labels
+        self._show_words()
+
+    def clear_marks(self) -> None:
+        """Take everything but the picture away."""
+        for name in [name for name in self.layers if name != PICTURE]:
+            self.remove(name)
+        self._labels, self._bone = (), None
+
+    def clear(self) -> None:
+        """Take our layers away."""
+        self.clear_marks()
+        self.remove(PICTURE)
+
+    def remove(self, name: str) -> None:
+        """Take one of our layers away, if it is there."""
+        layer = self.layers.pop(name, None)
+        if layer is not None and layer in self.viewer.layers:
+            self.viewer.layers.remove(layer)
+
+    def draft(self, name: str, lines: list[Line]) -> None:
+        """Draw lines of a tool."""
+        self._show_lines(name, lines)
+
+    def dots(self, name: str, points: Points, colour: str) -> None:
+        """Draw the points that a tool can take."""
+        layer = self.layers.get(name)
+        if layer is not None and len(layer.data) == len(points):
+            with layer.events.data.blocker():
+                layer.data = points
+            return
+        self.remove(name)
+        if len(points):
+            self.layers[name] = self.viewer.add_points(
+                points, name=name, size=self._width(DOT_PX), face_color=colour, border_color="black", border_width=0.15,
+                **self.ground.attributes(),
+            )  # fmt: skip
+            self._in_order()
+
+    def handle_places(self) -> Points:
+        """Where the handles are: tip, far end, and the entry if there is one."""
+        layer = self.layers.get(HANDLES)
+        return np.zeros((0, 2)) if layer is None else np.asarray(layer.data, np.float64)
+
+    def toggle(self, name: str) -> bool:
+        """Hide or show a layer, on this frame and all others; returns whether it is shown now."""
+        self._hidden ^= {name}
+        if name in self.layers:
+            self.layers[name].visible = name not in self._hidden
+        return name not in self._hidden
+
+    def set_shown(self, names: list[str], shown: bool) -> None:
+        """Show or hide several layers at once."""
+        for name in names:
+            if (name in self._hidden) == shown:
+                self.toggle(name)
+
+    def invert(self) -> None:
+        """Swap black and white; stays so for the frames to come."""
+        self._inverted = not self._inverted
+        layer = self.layers.get(PICTURE)
+        if layer is not None:
+            layer.colormap = "gray" if layer.colormap.name == "gray_r" else "gray_r"
+
+    @property
+    def px_per_pixel(self) -> float:
+        """Screen pixels a pixel of the frame."""
+        return float(camera_of(self.viewer).zoom * np.sqrt(self.ground.scale[0] * self.ground.scale[1]))
+
+    def pixel_at(self, position: Any) -> tuple[float, float]:
+        """Frame pixel (row, column) under a position of the viewer's world."""
+        row, column = position[-2] / self.ground.scale[0], position[-1] / self.ground.scale[1]
+        return float(row), float(column)
+
+    def look_at(self, point: tuple[float, float], px_per_pixel: float | None = None) -> None:
+        """Centre the screen on a point of the frame."""
+        camera = camera_of(self.viewer)
+        camera.center = tuple(np.asarray(point) * self.ground.scale)
+        if px_per_pixel is not None:
+            camera.zoom = px_per_pixel / float(np.sqrt(self.ground.scale[0] * self.ground.scale[1]))
+
+    def _change_ground(self, assessment: Assessment) -> None:
+        old = self.layers[PICTURE]
+        exposure = assessment.exposure
+        data, field = old.data, None if exposure is None else exposure.field
+        self.show_picture(data, assessment.frame, field=field, calibration=assessment.calibration)
+
+    def _set_ground(self, ground: Ground) -> None:
+        if ground == self.ground:
+            return
+        camera, zoom = camera_of(self.viewer), self.px_per_pixel
+        middle = np.asarray(camera.center)[-2:] / self.ground.scale
+        self.ground = ground
+        for name, layer in self.layers.items():
+            if name != THICKNESS:  # made anew with the bone
+                layer.scale = ground.attributes(layer.ndim)["scale"]
+        self.look_at((float(middle[0]), float(middle[1])), zoom)
+
+    def _show_thickness(self, assessment: Assessment) -> None:
+        found = thickness_layer(assessment)
+        self.remove(THICKNESS)
+        if found is not None:
+            data, looks = found
+            self.layers[THICKNESS] = self.viewer.add_image(
+                data, name=THICKNESS, visible=THICKNESS not in self._hidden, interpolation2d="linear", **looks
+            )
+            self._in_order()
+
+    def _show_lines(self, name: str, lines: list[Line]) -> None:
+        layer = self.layers.get(name)
+        pieces = [line.segments() for line in lines]
+        colours = [line.colour for line, piece in zip(lines, pieces, strict=True) for _ in piece]
+        data = np.concatenate(pieces) if pieces else np.zeros((0, 2, 2))
+        if layer is not None and len(data) == len(layer.data) and colours == layer.metadata["colours"]:
+            # the size of the layer hardly changes: napari need not measure the whole scene for every move of a mouse
+            with layer.events.data.blocker():
+                layer.data = data
+            return
+        self.remove(name)
+        if len(data):
+            self.layers[name] = self.viewer.add_vectors(
+                data, name=name, edge_color=colours, edge_width=self._width(LINE_PX), vector_style="line", opacity=1.0,
+                visible=name not in self._hidden, metadata={"colours": colours}, **self.ground.attributes(),
+            )  # fmt: skip
+            self._in_order()
+
+    def _show_handles(self, marks: Marks) -> None:
+        looks = {"symbol": list(marks.symbols), "border_color": list(marks.colours)}
+        layer = self.layers.get(HANDLES)
+        size = self._width(HANDLE_PX)
+        if layer is not None and len(layer.data) == len(marks.handles):
+            with layer.events.data.blocker():
+                layer.data = marks.handles
+            return
+        self.remove(HANDLES)
+        if len(marks.handles):
+            self.layers[HANDLES] = self.viewer.add_points(
+                marks.handles, name=HANDLES, size=size, face_color="transparent", border_width=0.12,
+                visible=HANDLES not in self._hidden, **looks, **self.ground.attributes(),
+            )  # fmt: skip
+            self._in_order()
+
+    def _show_words(self) -> None:
+        layer = self.layers.get(WORDS)
+        if not self._labels:
+            self.remove(WORDS)
+            return
+        data, text = self._written()
+        if layer is not None and len(layer.data) == len(data):
+            with layer.events.data.blocker():
+                layer.data = data
+            if text["string"] != layer.metadata["words"]:
+                layer.text, layer.metadata["words"] = text, text["string"]
+            return
+        self.remove(WORDS)
+        self.layers[WORDS] = self.viewer.add_points(
+            data, name=WORDS, text=text, size=1e-3, face_color="transparent", border_color="transparent",
+            visible=WORDS not in self._hidden, metadata={"words": text["string"]}, **self.ground.attributes(),
+        )  # fmt: skip
+        self._in_order()
+
+    def _written(self) -> tuple[Points, dict[str, Any]]:
+        """Each label four times in black around itself, so that it is read on bright and on dark."""
+        step = self._width(1.0)
+        places = [self._place_of(label, step) for label in self._labels]
+        points = [place + np.multiply(offset, step) for offset in HALO for place in places] + places
+        words = [label.text for label in self._labels]
+        colours = ["black"] * (len(HALO) * len(places)) + [label.colour for label in self._labels]
+        text = {"string": words * (len(HALO) + 1), "color": colours, "size": LETTERS_PT, "anchor": "center"}
+        return np.asarray(points), text
+
+    def _place_of(self, label: Label, step: float) -> Points:
+        """Middle of the words, to the left or right of their point."""
+        half = np.array([LETTER_ROW, LETTER_COLUMN * len(label.text)]) * LETTERS_PT * step
+        side = -1.0 if label.toward[1] < 0 else 1.0
+        middle = np.asarray(label.at) + (0.0, side * (half[1] + GAP_PX * step))
+        size = np.asarray(self.layers[PICTURE].data.shape[-2:])
+        return np.asarray(np.clip(middle, half, np.maximum(size - half, half)))
+
+    def _width(self, screen_px: float) -> float:
+        return screen_px / max(self.px_per_pixel, 1e-6)
+
+    def _rescale(self, event: Any = None) -> None:
+        """Lines as thin, handles as large on the screen at every zoom."""
+        for name, layer in self.layers.items():
+            if name in (BONE, NEEDLE, DRAFT):
+                layer.edge_width = self._width(LINE_PX)
+            elif name in (HANDLES, VERTICES):
+                layer.size = self._width(HANDLE_PX if name == HANDLES else DOT_PX)
+        if WORDS in self.layers:
+            self._show_words()
+
+    def _in_order(self) -> None:
+        """What matters more lies above; keys and mouse belong to the picture, not to what was added last."""
+        ours = [self.layers[name] for name in ORDER if name in self.layers]
+        for place, layer in enumerate(ours):
+            if self.viewer.layers.index(layer) != place:
+                self.viewer.layers.move(self.viewer.layers.index(layer), place)
+        self.viewer.layers.selection.active = self.layers[PICTURE]
+
+
+def camera_of(viewer: Any) -> Any:
+    """The camera; napari 0.9 moved it."""
+    scene = getattr(viewer, "scene", None)
+    return viewer.camera if scene is None else scene.camera
+
+
+def overlays_of(viewer: Any) -> tuple[Any, Any]:
+    """Scale bar and text overlay; napari 0.9 moved them."""
+    canvas = getattr(viewer, "canvas", None)
+    if canvas is None:
+        return viewer.scale_bar, viewer.text_overlay
+    return canvas.overlays.scale_bar, canvas.overlays.text
+
+
+def show_scale_bar(viewer: Any) -> None:
+    """A scale bar in the units of the layers."""
+    bar, _ = overlays_of(viewer)
+    bar.visible, bar.box, bar.font_size = True, True, 12
+
+
+def tell_scale(viewer: Any, calibration: Calibration) -> None:
+    """Where the scale comes from, beside the bar."""
+    _, text = overlays_of(viewer)
+    text.text, text.visible, text.font_size, text.position = scale_words(calibration), True, 11, "bottom_left"
+
+
+def _wider(limits: tuple[float, float]) -> tuple[float, float]:
+    return min(0.0, limits[0]), max(1.0, limits[1])

@@ -1,0 +1,321 @@
+"""One review without its window: which frame is shown, what a person changed on it, and where that is written down."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from psygnal import Signal
+
+from marrowpoint.assessment import Assessment, StudyAssessment
+from marrowpoint.errors import MarrowpointError
+from marrowpoint.fluoroscopy.prior import BoneNetwork
+from marrowpoint.frame import Frame
+from marrowpoint.profile import Profile
+from marrowpoint.read import ImageFile, read_profile
+from marrowpoint.review import Action, Corrections, FrameKey, open_ledger, place_ledger, reassess
+from marrowpoint.review.cache import AssessmentCache
+from marrowpoint.review.entry import decide
+from marrowpoint.review.journal import Journal, open_journal
+from marrowpoint.review.launch import ReviewRequest
+from marrowpoint.review.session import Listed, Row, Session, State
+from marrowpoint.review.worker import Analyst, Finished
+from napari_marrowpoint.stack import FrameStack
+
+# whole assessments of frames seen lately, about 10 MB each
+KEPT = 6
+
+
+class Desk:
+    """A review at work. Everything here happens in the window's thread.
+
+    Parameters
+    ----------
+    request : ReviewRequest
+        Folder, ledger, profile and rater.
+    network : BoneNetwork or None
+        The learned prior.
+    cache : AssessmentCache or None
+        Keeps analyses between windows.
+    data_folder : Path or None
+        For ledger and journal where the folder cannot be written; the user's own if not given.
+    """
+
+    rows_changed = Signal(tuple)
+    """Rows that were added or changed."""
+    moved = Signal(int)
+    """Another frame is shown."""
+    shown_changed = Signal(object)
+    """What is said of it: an Assessment, or None as long as that is not known."""
+    wanted = Signal(int)
+    """The frame at this place should be analysed now."""
+    partner_changed = Signal(object)
+    """The other view of this needle: an Assessment, or None."""
+    told = Signal(str)
+    """A sentence for the person."""
+
+    def __init__(
+        self,
+        request: ReviewRequest,
+        *,
+        network: BoneNetwork | None = None,
+        cache: AssessmentCache | None = None,
+        data_folder: Path | None = None,
+    ) -> None:
+        self.request, self.rater = request, request.rater
+        profile = read_profile(request.profile)
+        self.analyst = Analyst(profile=profile, network=network, cache=cache)
+        self.journal: Journal = open_journal(request.folder, data_folder=data_folder)
+        found = place_ledger(request.folder, request.ledger, data_folder=data_folder)
+        self.ledger_path, self.ledger_note = found.path, found.note
+        self.session = Session(profile=profile, provenance=self.analyst.provenance, ledger=open_ledger(found.path))
+        self.place: int | None = None
+        self.frame: Frame | None = None
+        self.base: Assessment | None = None
+        self.shown: Assessment | None = None
+        self.corrections = Corrections()
+        self.partner_wanted = False
+        self._kept: OrderedDict[int, Assessment] = OrderedDict()
+        self._stack: tuple[ImageFile, FrameStack] | None = None
+
+    @property
+    def profile(self) -> Profile:
+        """Thresholds in force."""
+        return self.analyst.profile
+
+    @property
+    def row(self) -> Row | None:
+        """Row of the frame that is shown."""
+        return None if self.place is None else self.session.row(self.place)
+
+    @property
+    def picture(self) -> Any:
+        """What the screen shows: a frame's pixels, or its whole run."""
+        if self.frame is None or self._stack is None:
+            return None
+        stack = self._stack[1]
+        return stack if len(stack) > 1 else self.frame.pixels
+
+    def close(self) -> None:
+        """Give the journal free; a later window goes on from it."""
+        self.journal.close()
+
+    def list_frame(self, listed: Listed) -> None:
+        """Take a frame that was found; the first one that can be read is shown at once."""
+        row = self.session.add(listed)
+        self.rows_changed.emit((row,))
+        if self.place is None and row.state is not State.FAILURE:
+            self.go(row.place)
+
+    def listed_all(self) -> None:
+        """All frames were found: read what stands in the ledger, and tell what came back."""
+        self.rows_changed.emit(self.session.refresh())
+        left = len(self.journal.unsettled())
+        if self.place is None and len(self.session):
+            self.go(0)
+        if left:
+            self.told.emit(f"Unsigned corrections of {left} frame{'s' if left > 1 else ''} were restored.")
+
+    def go(self, place: int | None) -> None:
+        """Show another frame."""
+        if place is None or not 0 <= place < len(self.session):
+            return
+        self.place, self.base, self.shown, self.frame = place, None, None, None
+        self.corrections = Corrections()
+        row = self.session.row(place)
+        if row.state is not State.FAILURE:
+            try:
+                self.frame = self._stack_of(row.image).frame(row.frame_number)
+            except MarrowpointError as error:
+                self.rows_changed.emit((self.session.fail(place, error.code, error.text),))
+        if self.frame is not None:
+            self.corrections = self._standing_corrections(place, FrameKey.of(self.frame.reference))
+        self.moved.emit(place)
+        if self.frame is None:
+            self.shown_changed.emit(None)
+        elif place in self._kept:
+            self._set_base(self._kept[place])
+        else:
+            self.shown_changed.emit(None)
+            self.wanted.emit(place)
+
+    def take(self, place: int, assessment: Assessment) -> None:
+        """Take a whole assessment of a frame."""
+        self._kept[place] = assessment
+        self._kept.move_to_end(place)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        row = self.session.row(place)
+        if row.state is not State.VERDICT:
+            self.rows_changed.emit((self.session.finish(place, assessment),))
+        if place == self.place and self.base is None:
+            self._set_base(assessment)
+        if self.partner_wanted and place in (self.place, self.partner):
+            self._show_partner()
+
+    @property
+    def partner(self) -> int | None:
+        """Place of the other view of this needle."""
+        return None if self.place is None else self.session.partner(self.place)
+
+    def want_partner(self, *, wanted: bool) -> None:
+        """Show the other view beside the frame, from now on."""
+        self.partner_wanted = wanted
+        if wanted:
+            self._show_partner()
+
+    def next_wanted(self) -> int | None:
+        """Which frame should be analysed next: the one shown, the one beside it, the one after it."""
+        if self.place is None:
+            return None
+        for place in (self.place, self.partner if self.partner_wanted else None, self.place + 1):
+            there = place is not None and place < len(self.session)
+            if place is not None and there and place not in self._kept and self.session.row(place).state is not State.FAILURE:
+                return place
+        return None
+
+    def _show_partner(self) -> None:
+        partner = self.partner
+        if partner is None or partner in self._kept:
+            self.partner_changed.emit(None if partner is None else self._kept[partner])
+        else:
+            self.partner_changed.emit(None)
+            self.wanted.emit(partner)
+
+    def take_finished(self, finished: Finished) -> None:
+        """Take a result of the analysis in the background."""
+        if finished.assessment is None:
+            self.rows_changed.emit((self.session.fail(finished.place, finished.failure, finished.text),))
+        elif self.session.row(finished.place).state is not State.VERDICT:
+            self.rows_changed.emit((self.session.finish(finished.place, finished.assessment),))
+
+    def holds(self, place: int) -> bool:
+        """Whether a frame can be shown without analysing it again."""
+        return place in self._kept
+
+    def preview(self, **fields: Any) -> None:
+        """Show what a correction would make of the frame; nothing is kept."""
+        if self.base is not None:
+            self._show(self.corrections.changed(by=self._by(), **fields), quick=True)
+
+    def correct(self, **fields: Any) -> None:
+        """Take a correction; None gives a field back to the program."""
+        if self.base is None or self.frame is None:
+            return
+        try:
+            changed = self.corrections.changed(by=self._by(), **fields)
+            self.journal.record(FrameKey.of(self.frame.reference), changed)
+        except (ValueError, MarrowpointError) as error:
+            self.told.emit(error.text if isinstance(error, MarrowpointError) else str(error))
+            self.cancel()
+            return
+        self.corrections = changed
+        self._show(changed)
+
+    def cancel(self) -> None:
+        """Show what stands; drops a correction that was only tried."""
+        if self.base is not None:
+            self._show(self.corrections)
+
+    def undo(self) -> None:
+        """Take the last correction of this frame back."""
+        self._step(self.journal.undo, "Nothing to undo on this frame.")
+
+    def redo(self) -> None:
+        """Make an undone correction again."""
+        self._step(self.journal.redo, "Nothing to do again on this frame.")
+
+    def decide(self, action: Action, reason: str = "") -> bool:
+        """Write a decision into the ledger; to accept what was corrected is to correct.
+
+        Parameters
+        ----------
+        action : Action
+        reason : str
+
+        Returns
+        -------
+        bool
+            Whether it stands in the ledger.
+        """
+        if self.place is None or self.base is None or self.shown is None:
+            self.told.emit("This frame has no verdict yet.")
+            return False
+        if action is Action.ACCEPT and not self.corrections.empty:
+            action = Action.CORRECT
+        changed = not self.corrections.empty
+        try:
+            entry = decide(
+                self.base, action, rater=self.rater, corrected=self.shown if changed else None,
+                corrections=self.corrections, reason=reason,
+            )  # fmt: skip
+            row = self.session.decide(self.place, entry)
+            if action in (Action.ACCEPT, Action.CORRECT, Action.REJECT):
+                self.journal.settle(entry.frame)
+        except (ValueError, MarrowpointError) as error:
+            self.told.emit(error.text if isinstance(error, MarrowpointError) else str(error))
+            return False
+        self.rows_changed.emit((row,))
+        return True
+
+    def study(self) -> StudyAssessment | None:
+        """What all frames of this needle position say together."""
+        return None if self.place is None else self.session.study(self.place)
+
+    def use_profile(self, profile: Profile) -> None:
+        """Go over to other thresholds: the frame on the screen at once, the others when they are analysed again."""
+        self.analyst = replace(self.analyst, profile=profile)
+        self.session.restate(self.analyst.provenance, profile)
+        for row in self.session.rows:
+            if row.state is State.VERDICT:
+                self.session.reset(row.place)
+        self._kept.clear()
+        self.rows_changed.emit(self.session.rows)
+        self.go(self.place)
+
+    def _by(self) -> str:
+        return self.rater or "reader"
+
+    def _step(self, step: Callable[[FrameKey], Corrections], otherwise: str) -> None:
+        if self.frame is None or self.base is None:
+            return
+        before = self.corrections
+        try:
+            self.corrections = step(FrameKey.of(self.frame.reference))
+        except MarrowpointError as error:
+            self.told.emit(error.text)
+        if self.corrections == before:
+            self.told.emit(otherwise)
+        self._show(self.corrections)
+
+    def _standing_corrections(self, place: int, key: FrameKey) -> Corrections:
+        """What this person is at, else what they signed before."""
+        if self.journal.can_undo(key) or self.journal.can_redo(key):
+            return self.journal.current(key)
+        for entry in reversed(self.session.entries(place)):
+            if entry.rater == self.rater and entry.action in (Action.ACCEPT, Action.CORRECT, Action.REJECT, Action.WITHDRAW):
+                return entry.corrections or Corrections()
+        return Corrections()
+
+    def _set_base(self, assessment: Assessment) -> None:
+        self.base, self.frame = assessment, assessment.frame
+        if self.place is not None and self.corrections.empty:
+            self.corrections = self._standing_corrections(self.place, FrameKey.of(assessment.frame.reference))
+        self._show(self.corrections)
+
+    def _show(self, corrections: Corrections, *, quick: bool = False) -> None:
+        if self.base is None:
+            return
+        try:
+            self.shown = reassess(self.base, corrections, self.profile, quick=quick)
+        except ValueError as error:
+            self.told.emit(str(error))
+        self.shown_changed.emit(self.shown)
+
+    def _stack_of(self, image: ImageFile) -> FrameStack:
+        if self._stack is None or self._stack[0] != image:
+            self._stack = image, FrameStack(image, self.profile.scale)
+        return self._stack[1]

@@ -1,0 +1,82 @@
+"""The frames of one file as an array that reads a frame when it is looked at."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+
+from marrowpoint.errors import MarrowpointError
+from marrowpoint.frame import FloatImage, Frame
+from marrowpoint.profile import ScaleLimits
+from marrowpoint.read import ImageFile, read_frame
+
+# 1024 x 1024 frames in memory at once: about 40 MB
+KEPT = 8
+
+
+class FrameStack:
+    """Frames of a run, shape (frames, M, N), float32; at most `KEPT` of them in memory.
+
+    Parameters
+    ----------
+    image : ImageFile
+    scale : ScaleLimits
+        Of the profile.
+
+    Raises
+    ------
+    MarrowpointError
+        Where the first frame cannot be read.
+    """
+
+    ndim = 3
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, image: ImageFile, scale: ScaleLimits) -> None:
+        self._image, self._scale = image, scale
+        self._kept: OrderedDict[int, Frame] = OrderedDict()
+        self.damaged: dict[int, str] = {}
+        first = self.frame(1)
+        self.shape = (first.reference.number_of_frames, *first.pixels.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of pixels of all frames."""
+        return int(np.prod(self.shape))
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def frame(self, number: int) -> Frame:
+        """A frame by its 1-based number, read if it is not at hand."""
+        if number in self._kept:
+            self._kept.move_to_end(number)
+            return self._kept[number]
+        frame = read_frame(self._image, number, scale=self._scale)
+        self._kept[number] = frame
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return frame
+
+    def __getitem__(self, key: Any) -> FloatImage:
+        parts = key if isinstance(key, tuple) else (key,)
+        along, rest = parts[0], parts[1:]
+        if isinstance(along, int | np.integer):
+            return self._pixels(int(along) % len(self))[rest]
+        chosen = np.arange(len(self))[along]
+        empty = np.zeros((0, *self.shape[1:]), np.float32)
+        pictures = np.stack([self._pixels(int(index)) for index in chosen]) if len(chosen) else empty
+        return np.asarray(pictures[(slice(None), *rest)])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        return np.asarray(self[:], dtype)
+
+    def _pixels(self, index: int) -> FloatImage:
+        try:
+            return self.frame(index + 1).pixels
+        except MarrowpointError as error:
+            # a viewer must not fall over one frame: it is shown black and told in words
+            self.damaged[index + 1] = error.text
+            return np.zeros(self.shape[1:], np.float32)
