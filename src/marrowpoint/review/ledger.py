@@ -164,7 +164,7 @@ class Ledger:
         """
         row = _row(entry)
         marks = ", ".join("?" * len(_COLUMNS))
-        with _named(self.path, "ledger_unwritable"), closing(_connect(self.path)) as base:
+        with _named(self.path, "ledger_unwritable"), closing(_connect(self.path, "rw")) as base:
             _check(base, self.path)
             with _writing(base):
                 number = base.execute(f"INSERT INTO decision ({', '.join(_COLUMNS)}) VALUES ({marks})", row).lastrowid
@@ -182,7 +182,7 @@ class Ledger:
         -------
         tuple of Entry
         """
-        with _named(self.path, "ledger_unreadable"), closing(_connect(self.path)) as base:
+        with _named(self.path, "ledger_unreadable"), closing(_connect(self.path, "rw")) as base:
             _check(base, self.path)
             return _read(base, after)
 
@@ -205,7 +205,7 @@ def open_ledger(path: Path) -> Ledger:
     """
     with _named(path, "ledger_unwritable"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(_connect(path)) as base:
+        with closing(_connect(path, "rwc")) as base:
             if not _check(base, path, may_be_new=True):
                 with _writing(base):
                     # another window may have been faster
@@ -236,17 +236,25 @@ def read_entries(path: Path) -> tuple[Entry, ...]:
     """
     if not path.exists():
         return ()
-    with _named(path, "ledger_unreadable"), closing(_connect(path, read_only=True)) as base:
+    with _named(path, "ledger_unreadable"):
+        try:
+            return _read_all(path, "ro")
+        except sqlite3.OperationalError:
+            # a window died in the middle of writing: what it left half done is taken back by the first that may write
+            return _read_all(path, "rw")
+
+
+def _read_all(path: Path, mode: str) -> tuple[Entry, ...]:
+    with closing(_connect(path, mode)) as base:
         return _read(base) if _check(base, path, may_be_new=True) else ()
 
 
-def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    # an address rather than a path, so that a vanished file is an error and not a new, empty ledger
-    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-    base = sqlite3.connect(uri, timeout=BUSY_S, isolation_level=None, uri=True)
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Open the file: ``ro`` to read, ``rw`` to write, ``rwc`` to make it as well."""
+    base = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", timeout=BUSY_S, isolation_level=None, uri=True)
     try:
         base.execute("PRAGMA trusted_schema = OFF")
-        if not read_only:
+        if mode != "ro":
             base.execute("PRAGMA synchronous = EXTRA")
             base.execute("PRAGMA recursive_triggers = ON")  # so that INSERT OR REPLACE meets the trigger too
     except BaseException:

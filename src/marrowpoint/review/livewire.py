@@ -64,7 +64,7 @@ def edge_cost(image: FloatImage, field: Mask | None = None, hidden: Mask | None 
     if hidden is not None:
         unseen = unseen | hidden
     if unseen.any():
-        near = cv2.dilate(unseen.astype(np.uint8), np.ones((2 * int(2 * sigma) + 1,) * 2, np.uint8)) > 0
+        near = cv2.dilate(unseen.astype(np.uint8), np.ones((2 * int(3 * sigma + 1) + 1,) * 2, np.uint8)) > 0
         strength[near] = 0.0
     cost = np.clip((1 - strength / 0.8) ** 2, FLOOR, 1.0).astype(np.float32)
     return EdgeCost(cost=cost)
