@@ -113,6 +113,22 @@ class AuditLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunLimits:
+    """Thresholds of what runs may say."""
+
+    most_residual_px: float
+    vein_from_mm: float
+    vein_below_mm: float
+    local_within_mm: float
+    target_share: float
+    outside_share: float
+    leak_from_mm: float
+    needle_moved_mm: float
+    withdrawn_mm: float
+    followed_share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """A named, versioned set of thresholds.
 
@@ -138,6 +154,7 @@ class Profile:
     scale: ScaleLimits
     study: StudyLimits
     ultrasound: UltrasoundLimits
+    run: RunLimits
     review: ReviewLimits | None = None
     audit: AuditLimits | None = None
 
@@ -152,6 +169,7 @@ SECTIONS: dict[str, type] = {
     "scale": ScaleLimits,
     "study": StudyLimits,
     "ultrasound": UltrasoundLimits,
+    "run": RunLimits,
     "review": ReviewLimits,
     "audit": AuditLimits,
 }

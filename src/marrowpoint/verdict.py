@@ -25,6 +25,13 @@ class Code(StrEnum):
     # a study
     RIGHT_SPOT = "right_spot"
     THIN_BONE = "thin_bone"
+    # a run
+    SPREAD_AT_TARGET = "spread_at_target"
+    LOCAL_POOL = "local_pool"
+    VASCULAR_PATTERN_SEEN = "vascular_pattern_seen"
+    SPREAD_AWAY = "spread_away"
+    NO_CONTRAST_SEEN = "no_contrast_seen"
+    NEEDLE_FOLLOWED = "needle_followed"
 
 
 class Severity(StrEnum):
@@ -55,6 +62,10 @@ class Flag(StrEnum):
     OUT_OF_PLANE = "out_of_plane"
     SECOND_VIEW_NEEDED = "second_view_needed"
     AWAITING_CONFIRMATION = "awaiting_confirmation"
+    LEAK_ALONG_NEEDLE = "leak_along_needle"
+    CHANGE_ELSEWHERE = "change_elsewhere"
+    TIMES_UNKNOWN = "times_unknown"
+    RUN_INCOMPLETE = "run_incomplete"
 
 
 SEVERITY: dict[Code, Severity] = {
@@ -71,6 +82,13 @@ SEVERITY: dict[Code, Severity] = {
     Code.AT_OR_BEYOND_CORTEX: Severity.CAUTION,
     Code.RIGHT_SPOT: Severity.GOOD,
     Code.THIN_BONE: Severity.PROBLEM,
+    Code.SPREAD_AT_TARGET: Severity.GOOD,
+    Code.LOCAL_POOL: Severity.CAUTION,
+    Code.VASCULAR_PATTERN_SEEN: Severity.PROBLEM,
+    Code.SPREAD_AWAY: Severity.PROBLEM,
+    # not seen is not absent
+    Code.NO_CONTRAST_SEEN: Severity.UNKNOWN,
+    Code.NEEDLE_FOLLOWED: Severity.CAUTION,
 }
 
 

@@ -38,6 +38,10 @@ FLAG_WORDS: dict[Flag, str] = {
     Flag.OUT_OF_PLANE: "needle leaves the picture plane",
     Flag.SECOND_VIEW_NEEDED: "second view needed",
     Flag.AWAITING_CONFIRMATION: "awaits a person's confirmation",
+    Flag.LEAK_ALONG_NEEDLE: "contrast runs back along the needle",
+    Flag.CHANGE_ELSEWHERE: "something else changed in the field",
+    Flag.TIMES_UNKNOWN: "frame times not known",
+    Flag.RUN_INCOMPLETE: "run not whole",
 }
 
 BOUND_WORDS: dict[Bound, str] = {Bound.ESTIMATE: "", Bound.LOWER: "at least", Bound.UPPER: "at most"}

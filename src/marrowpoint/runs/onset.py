@@ -1,0 +1,157 @@
+"""When contrast appears, and which frames before it make the mask.
+
+A pixel that contrast reaches rises above everything it showed before. Noise and motion rise and fall alike, so that the fall of
+pixels elsewhere tells how far a rise means anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from marrowpoint.errors import NotAssessable
+from marrowpoint.frame import FloatImage, Mask
+from marrowpoint.runs.scan import CLIPPED, Scan
+
+MOST_MASKS, LEAST_MASKS = 10, 2
+FIRST_LOOK = 8  # frames that can tell whether the first ones are brighter
+SETTLED = 0.035  # brightness within this of each of the frames after it: the exposure has settled
+RISE, RISE_SHARE = 8.0, 0.4  # noise SDs a pixel must rise; share of the largest rise
+NEW, NEW_SHARE = 2.5, 0.3  # noise SDs above all before; share of the largest new area at which contrast is there for sure
+LOW_PX = 20.0  # brightness changes coarser than this are no contrast, in small pixels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Onset:
+    """When contrast appears.
+
+    Parameters
+    ----------
+    frame : int or None
+        First frame (from 0) with contrast; None where none appears.
+    mask_frames : tuple of int
+        Frames before it that make the mask.
+    settled : int
+        First frame at the brightness of those after it.
+    rise, fall : float
+        Largest rise and largest fall of a pixel, in noise SDs.
+    """
+
+    frame: int | None
+    mask_frames: tuple[int, ...]
+    settled: int
+    rise: float
+    fall: float
+
+
+def find_onset(scan: Scan, view: int = 0) -> Onset:
+    """Find the onset of contrast and the mask in one view of a run.
+
+    Parameters
+    ----------
+    scan : Scan
+    view : int
+
+    Returns
+    -------
+    Onset
+
+    Raises
+    ------
+    NotAssessable
+        ``too_few_frames``, or ``no_mask`` where contrast is there from the beginning.
+    """
+    usable = scan.usable(view)
+    if len(usable) < LEAST_MASKS + 2:
+        text = f"the run has {len(usable)} different frames of one view; two before and two after the contrast are needed"
+        raise NotAssessable("one_frame" if len(usable) < 2 else "too_few_frames", text)
+    settled = _settled(scan.brightness[usable])
+    stack, inner = _flattened(scan, usable)
+    if len(usable) - settled < LEAST_MASKS + 2 or not inner.any():
+        raise NotAssessable("no_mask", "too few frames are left once the exposure has settled: no picture without contrast")
+    noise = _noise(stack, inner)
+    smooth = np.stack([stack[max(0, i - 1) : i + 2].mean(axis=0) for i in range(len(stack))])
+    scale = noise * np.float32(np.sqrt(2 / 3))
+    rise = np.where(inner, (smooth - np.minimum.accumulate(smooth, axis=0)).max(axis=0) / scale, 0)
+    fall = np.where(inner, (np.maximum.accumulate(smooth, axis=0) - smooth).max(axis=0) / scale, 0)
+    first = _first_new(stack, smooth, noise, rise)
+    # the first frames may be too bright for a mask; they still tell what was there before
+    earliest = settled + LEAST_MASKS
+    most_rise, most_fall = float(rise.max()), float(fall.max())
+    if first is None and most_fall > 2 * RISE and most_fall > 2 * most_rise:
+        raise NotAssessable("no_mask", "contrast is there from the first frame and only clears: no picture without contrast")
+    if first is not None and first < earliest:
+        raise NotAssessable("no_mask", "contrast appears with the first frames: no picture without contrast to subtract")
+    last = max(earliest, len(usable) // 3) if first is None else max(first - 1, earliest)
+    before = usable[settled:last]
+    return Onset(
+        frame=None if first is None else usable[first],
+        mask_frames=tuple(before[-MOST_MASKS:]),
+        settled=usable[settled],
+        rise=most_rise,
+        fall=most_fall,
+    )
+
+
+def _settled(brightness: NDArray[np.float64]) -> int:
+    """How many first frames are brighter or darker than those after them."""
+    look = min(FIRST_LOOK, max(len(brightness) // 3, 1))
+    for index in range(look):
+        later = brightness[index + 1 : index + 5]
+        if not len(later) or float(np.abs(later - brightness[index]).max()) < SETTLED:
+            return index
+    return look
+
+
+def _flattened(scan: Scan, usable: list[int]) -> tuple[FloatImage, Mask]:
+    """Small pictures over one another, brightness and slow changes taken away; and where they can be trusted."""
+    field = scan.field
+    early = scan.small[usable[: 2 * FIRST_LOOK]]
+    clipped = (((early < CLIPPED) | (early > 1 - CLIPPED)).any(axis=0) & field).astype(np.uint8)
+    inner = cv2.erode(field.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=5, borderValue=0)
+    inside: Mask = (inner > 0) & (cv2.dilate(clipped, np.ones((9, 9), np.uint8)) == 0)
+    moved = [scan.poses[i].apply(scan.small[i]) for i in usable]
+    reference = np.median(np.stack(moved[:FIRST_LOOK]), axis=0)
+    return np.stack([cv2.GaussianBlur(without_slow(x - reference, inside, LOW_PX), (0, 0), 1.0) for x in moved]), inside
+
+
+def without_slow(difference: FloatImage, inside: Mask, sigma_px: float) -> FloatImage:
+    """Take slow changes of brightness out of a difference; strong pixels hardly count, zero outside `inside`."""
+    weight = inside.astype(np.float32)
+    values = difference[inside]
+    limit = 3 * 1.4826 * float(np.median(np.abs(values))) if len(values) else 1.0
+    held = np.clip(difference, -limit, limit) * weight
+    share = cv2.GaussianBlur(weight, (0, 0), sigma_px) + np.float32(1e-3)
+    slow = cv2.GaussianBlur(held, (0, 0), sigma_px) / share
+    return np.asarray((difference - slow) * weight, dtype=np.float32)
+
+
+def _noise(stack: FloatImage, inside: Mask) -> FloatImage:
+    noise = np.median(np.abs(np.diff(stack, axis=0)), axis=0) / np.float32(0.6745 * np.sqrt(2))
+    floor = max(0.5 * float(np.median(noise[inside])), 1e-6)
+    return np.asarray(np.maximum(cv2.blur(noise, (9, 9)), floor), dtype=np.float32)
+
+
+def _first_new(stack: FloatImage, smooth: FloatImage, noise: FloatImage, rise: FloatImage) -> int | None:
+    """Index of the first frame that shows something new where something rises."""
+    risen = rise > max(RISE, RISE_SHARE * float(rise.max()))
+    if not risen.any():
+        return None
+    areas = np.zeros(len(stack))
+    for index in range(2, len(stack)):
+        before = smooth[: index - 1].max(axis=0) if index > 2 else stack[:2].max(axis=0)
+        new = ((stack[index] - before) / noise > NEW) & risen
+        count, _, stats, _ = cv2.connectedComponentsWithStats(new.astype(np.uint8))
+        areas[index] = stats[1:, cv2.CC_STAT_AREA].max() if count > 1 else 0
+    most = float(areas.max())
+    if most < 2:
+        return None
+    first = int(np.argmax(areas >= NEW_SHARE * most))
+    usual = areas[2:first]
+    limit = 1.0 if len(usual) < 3 else float(np.median(usual) + 3 * 1.4826 * np.median(np.abs(usual - np.median(usual)))) + 1
+    while first > 0 and areas[first - 1] > limit:
+        first -= 1
+    return first

@@ -1,0 +1,267 @@
+"""Where the contrast lies in each frame: what stands out of the noise and hangs together with the needle's tip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from marrowpoint.frame import FloatImage, Mask
+from marrowpoint.needle import Needle
+from marrowpoint.runs.subtract import Subtraction
+
+MEAN_OF = 3  # frames averaged to see faint contrast
+BLUR_MM = 0.8
+SEED, GROW = 6.0, 3.5  # noise SDs: contrast for sure; contrast where it touches such
+CORE_SHARE = 0.3  # of the peak: the area is where contrast is at least this dense
+BRIDGE_MM = 2.5  # half of the widest needle with its blur
+TIP_MM, LINK_MM = 10.0, 4.0  # contrast begins so near to the tip; pieces so near to one another hang together
+SHIFT_PX = 0.06  # misregistration that every frame may have [px of the frame]
+FRONT_QUANTILE = 0.98
+FIELD_MM = 160.0  # where there is no scale: usual width of a field, for the sizes of filters only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """The contrast of one frame. Lengths in `GridScale.unit`, areas in its square.
+
+    Parameters
+    ----------
+    frame : int
+        From 0.
+    area : float
+        Where the density is at least `CORE_SHARE` of the frame's peak.
+    seen_area : float
+        Where contrast stands out of the noise.
+    density : float
+        Sum of the added attenuation over the seen area (proportional to iodine where the picture is linear in log signal).
+    front : float
+        Distance of the far end of the seen area from the tip.
+    front_point, centroid : tuple of float or None
+        (row, column) in the mask picture [px].
+    in_bone, in_target : float or None
+        Share of the density over the bone's silhouette, and in the target that a person drew.
+    """
+
+    frame: int
+    area: float = 0.0
+    seen_area: float = 0.0
+    density: float = 0.0
+    front: float = 0.0
+    front_point: tuple[float, float] | None = None
+    centroid: tuple[float, float] | None = None
+    in_bone: float | None = None
+    in_target: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridScale:
+    """Size of a pixel of the grid: in `unit`, and in mm for the filters (assumed where there is no scale)."""
+
+    size: float
+    unit: str
+    filter_mm: float
+
+    def px(self, length_mm: float) -> float:
+        """A length of the filters in pixels of the grid."""
+        return length_mm / self.filter_mm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Surroundings:
+    """What the spread is held against, on the grid: start of the contrast, needle, bone, target; all but the start may be missing.
+
+    Parameters
+    ----------
+    tip : tuple of float
+        (row, column) on the grid: the needle's tip, or where contrast appeared.
+    corridor : ndarray of shape (m, n), bool
+        The needle's shadow, all False without one.
+    bone, target : ndarray of shape (m, n), bool, or None
+    """
+
+    tip: tuple[float, float]
+    corridor: Mask
+    bone: Mask | None = None
+    target: Mask | None = None
+
+
+def grid_scale(subtraction: Subtraction, mm_per_px: float | None) -> GridScale:
+    """Scale of the grid."""
+    if mm_per_px is None:
+        return GridScale(size=subtraction.factor, unit="px", filter_mm=FIELD_MM / max(subtraction.inside.shape))
+    return GridScale(size=mm_per_px * subtraction.factor, unit="mm", filter_mm=mm_per_px * subtraction.factor)
+
+
+def surroundings(
+    subtraction: Subtraction, needle: Needle | None, bone: Mask | None, target: Mask | None, margin_px: float
+) -> Surroundings | None:
+    """Bring needle, bone and target to the grid; without a needle contrast begins where it first shows.
+
+    Parameters
+    ----------
+    subtraction : Subtraction
+    needle : Needle or None
+        In the mask picture.
+    bone, target : ndarray of shape (M, N), bool, or None
+    margin_px : float
+        Around the needle [px of the picture].
+
+    Returns
+    -------
+    Surroundings or None
+        None where there is neither needle nor contrast.
+    """
+    shape = subtraction.inside.shape
+    small = [None if m is None else _shrunk(m, shape) for m in (bone, target)]
+    if needle is not None:
+        full = needle.footprint((subtraction.picture.shape[0], subtraction.picture.shape[1]), margin_px=margin_px)
+        return Surroundings(tip=subtraction.to_grid(needle.tip), corridor=_shrunk(full, shape), bone=small[0], target=small[1])
+    first = np.flatnonzero([frame > subtraction.mask_frames[-1] for frame in subtraction.frames])
+    for index in first[1:]:
+        mean = subtraction.stack[max(0, index - 2) : index + 1].mean(axis=0) / subtraction.noise
+        strong = cv2.GaussianBlur(mean, (0, 0), 1.5)
+        if strong.max() > 2 * GROW:
+            row, column = np.unravel_index(int(strong.argmax()), strong.shape)
+            return Surroundings(tip=(float(row), float(column)), corridor=np.zeros(shape, bool), bone=small[0], target=small[1])
+    return None
+
+
+def _shrunk(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    return np.asarray(cv2.resize(mask.astype(np.float32), (shape[1], shape[0]), interpolation=cv2.INTER_AREA) > 0.5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SpreadSeries:
+    """The spread frame by frame.
+
+    Parameters
+    ----------
+    spreads : tuple of Spread
+    seen : ndarray of shape (m, n), bool
+        Where contrast was seen in any frame.
+    reached : ndarray of shape (m, n), int
+        Index into the subtraction's frames at which a place was first seen; -1 for never.
+    elsewhere : float
+        Largest area of change that does not hang together with the tip.
+    peak : int
+        Index of the frame with the most contrast.
+    """
+
+    spreads: tuple[Spread, ...]
+    seen: Mask
+    reached: np.ndarray[tuple[int, ...], np.dtype[np.int32]]
+    elsewhere: float
+    peak: int
+
+
+def follow_spread(subtraction: Subtraction, around: Surroundings, scale: GridScale) -> SpreadSeries:
+    """Segment the contrast of each frame after the mask.
+
+    Parameters
+    ----------
+    subtraction : Subtraction
+    around : Surroundings
+    scale : GridScale
+
+    Returns
+    -------
+    SpreadSeries
+        ``spreads`` has one entry for each frame of the subtraction; those of the mask are empty.
+    """
+    noise = smoothed_noise(subtraction, scale)
+    rows, columns = (np.arange(n, dtype=np.float32) for n in subtraction.inside.shape)
+    distance = np.hypot(rows[:, None] - np.float32(around.tip[0]), columns[None, :] - np.float32(around.tip[1]))
+    linked: Mask = distance < scale.px(TIP_MM)
+    seen = np.zeros_like(linked)
+    reached = np.full(linked.shape, -1, np.int32)
+    spreads, elsewhere = [], 0.0
+    for index, frame in enumerate(subtraction.frames):
+        if frame <= subtraction.mask_frames[-1]:
+            spreads.append(Spread(frame=frame))
+            continue
+        mean = subtraction.stack[index - 1 : index + 2].mean(axis=0)
+        smooth = cv2.GaussianBlur(mean, (0, 0), scale.px(BLUR_MM))
+        found, other = _linked(np.asarray(smooth / noise), subtraction.inside, linked, scale)
+        elsewhere = max(elsewhere, other * scale.size**2)
+        linked = linked | found
+        reached[found & ~seen] = index
+        seen |= found
+        spreads.append(_measure(frame, mean, found, distance, (subtraction, around, scale)))
+    peak = int(np.argmax([s.density for s in spreads]))
+    return SpreadSeries(spreads=tuple(spreads), seen=seen, reached=reached, elsewhere=elsewhere, peak=peak)
+
+
+def smoothed_noise(subtraction: Subtraction, scale: GridScale) -> FloatImage:
+    """Standard deviation of a smoothed mean of `MEAN_OF` differences, misregistered edges included, shape (m, n)."""
+    masks = [k for k, f in enumerate(subtraction.frames) if f in subtraction.mask_frames]
+    count = len(masks)
+    smooth = np.stack([cv2.GaussianBlur(subtraction.stack[k], (0, 0), scale.px(BLUR_MM)) for k in masks])
+    variance = ((smooth - smooth.mean(axis=0)) ** 2).sum(axis=0) / max(count - 1, 1)
+    inside = subtraction.inside.astype(np.float32)
+    local = cv2.blur(variance * inside, (21, 21)) / (cv2.blur(inside, (21, 21)) + np.float32(1e-6))
+    usual = float(np.median(local[subtraction.inside])) if subtraction.inside.any() else 1e-8
+    total = np.maximum(local, 0.25 * usual + 1e-12) * (1 / MEAN_OF + 1 / count)
+    base = cv2.GaussianBlur(subtraction.mask, (0, 0), scale.px(BLUR_MM))
+    steep = np.hypot(cv2.Sobel(base, cv2.CV_32F, 0, 1) / 8, cv2.Sobel(base, cv2.CV_32F, 1, 0) / 8)
+    worst = float(np.median(list(subtraction.residuals_px.values()))) if subtraction.residuals_px else SHIFT_PX
+    return np.asarray(np.sqrt(total + (steep * max(SHIFT_PX, worst) / subtraction.factor) ** 2), dtype=np.float32)
+
+
+def _linked(strength: FloatImage, inside: Mask, linked: Mask, scale: GridScale) -> tuple[Mask, float]:
+    """Pieces that stand out and hang together with what is linked already; and the size of the largest other piece [px2]."""
+    above = ((strength > GROW) & inside).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
+    peaks = np.zeros(count)
+    np.maximum.at(peaks, labels.ravel(), strength.ravel())
+    good = [i for i in range(1, count) if peaks[i] > SEED and stats[i, cv2.CC_STAT_AREA] >= scale.px(1.2) ** 2]
+    reach = max(1, round(scale.px(LINK_MM)))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    found = np.zeros(inside.shape, np.bool_)
+    near = linked.copy()
+    while good:
+        near_now = cv2.dilate(near.astype(np.uint8), disc) > 0 if found.any() else near
+        joined = [i for i in good if (near_now & (labels == i)).any()]
+        if not joined:
+            break
+        piece = np.isin(labels, joined)
+        found |= piece
+        near = near | piece
+        good = [i for i in good if i not in joined]
+    other = max((float(stats[i, cv2.CC_STAT_AREA]) for i in good), default=0.0)
+    return found, other
+
+
+def _measure(
+    frame: int, mean: FloatImage, found: Mask, distance: FloatImage, context: tuple[Subtraction, Surroundings, GridScale]
+) -> Spread:
+    subtraction, around, scale = context
+    if not found.any():
+        return Spread(frame=frame)
+    core = cv2.GaussianBlur(mean, (0, 0), scale.px(BLUR_MM))
+    wide = cv2.dilate(found.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    peak = float(np.quantile(core[found], FRONT_QUANTILE))
+    dense = (wide & (core >= CORE_SHARE * peak)).astype(np.uint8)
+    # behind the needle contrast cannot be seen: what lies on both sides of it is joined
+    reach = max(1, round(scale.px(BRIDGE_MM)))
+    bridge = cv2.morphologyEx(dense, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
+    dense |= bridge * around.corridor.astype(np.uint8)
+    weight = np.where(wide, np.maximum(mean, 0), 0)
+    total = float(weight.sum())
+    rows, columns = np.indices(found.shape)
+    middle = float((rows * weight).sum() / total), float((columns * weight).sum() / total)
+    far = float(np.quantile(distance[found], FRONT_QUANTILE))
+    tail = found & (distance >= 0.92 * far)
+    front = float(rows[tail].mean()), float(columns[tail].mean())
+    return Spread(
+        frame=frame,
+        area=float(dense.sum()) * scale.size**2,
+        seen_area=float(found.sum()) * scale.size**2,
+        density=float(mean[wide].sum()) * scale.size**2,
+        front=far * scale.size,
+        front_point=subtraction.to_picture(front),
+        centroid=subtraction.to_picture(middle),
+        in_bone=None if around.bone is None else float(weight[around.bone].sum() / total),
+        in_target=None if around.target is None else float(weight[around.target].sum() / total),
+    )
