@@ -10,7 +10,7 @@ from marrowpoint.audit.drawing import BLUE, FAINT, INK, QUIET, Box, Dot, Drawing
 from marrowpoint.audit.statistics import Agreement
 
 WIDTH = 440.0
-LETTER = 7.0  # width of a letter of 13 units, rather too wide than too narrow
+LETTER = 7.7  # width of a letter of 13 units, rather too wide than too narrow
 ROW = 24.0
 
 
@@ -40,7 +40,7 @@ def stacked_rows(title: str, note: str, parts: Sequence[Part], rows: Sequence[tu
     """
     marks, top = _legend(parts)
     longest = max((len(name) for name, _ in rows), default=0)
-    left = min(0.5 * WIDTH, 8 + LETTER * longest)
+    left = min(0.5 * WIDTH, 14 + LETTER * longest)
     most = max((sum(counts) for _, counts in rows), default=0) or 1
     per_case = (WIDTH - left - 8) / most
     y = top
@@ -60,7 +60,7 @@ def stacked_rows(title: str, note: str, parts: Sequence[Part], rows: Sequence[tu
 
 def plain_rows(title: str, note: str, rows: Sequence[tuple[str, int]], total: int, colour: str = BLUE) -> Drawing:
     """Horizontal bars with count and share beside them."""
-    left = min(0.56 * WIDTH, 8 + LETTER * max((len(name) for name, _ in rows), default=0))
+    left = min(0.56 * WIDTH, 14 + LETTER * max((len(name) for name, _ in rows), default=0))
     most = max((count for _, count in rows), default=0) or 1
     per_case = (WIDTH - left - 96) / most
     marks: list[Mark] = []

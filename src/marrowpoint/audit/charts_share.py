@@ -83,13 +83,14 @@ def funnel(title: str, note: str, groups: Sequence[Group]) -> Drawing:
     for tick in ticks(0, most):
         marks.append(Words(place_x(tick), bottom + 16, f"{tick:g}", 12, QUIET, "middle"))
     marks.append(Words((left + right) / 2, bottom + 33, "imaged sites", 12, QUIET, "middle"))
+    named: list[tuple[float, float, str]] = []
     for group in sorted(groups, key=lambda each: each.total):
         x, y = place_x(group.total), place_y(group.count / group.total)
         low, high = limits_around(common, group.total, 0.998)
         outside = not low <= group.count / group.total <= high
         marks.append(Dot(x, y, 6, FAILED if outside else BLUE))
-        near_edge = x + 10 + LETTER * len(group.name) > WIDTH
-        marks.append(Words(x - 9 if near_edge else x + 9, y - 7, group.name, 12, INK, "end" if near_edge else "start"))
+        named.append((x, y, group.name))
+    marks += _names(named)
     return Drawing(title=title, note=note, width=WIDTH, height=bottom + 40, marks=tuple(marks))
 
 
@@ -118,3 +119,18 @@ def _under(groups: Sequence[Group], left: float, step: float, bottom: float) -> 
             Words(left + (number + 0.5) * step, bottom + 32, f"{group.count}/{group.total}", 12, QUIET, "middle"),
         )
     ]
+
+
+def _names(named: Sequence[tuple[float, float, str]]) -> list[Mark]:
+    """Names beside their dots, each moved down until it covers no other."""
+    marks: list[Mark] = []
+    taken: list[tuple[float, float, float]] = []
+    for x, y, name in named:
+        width = LETTER * len(name)
+        left = x + 9 if x + 9 + width < WIDTH else x - 9 - width
+        line = y - 7 if y > 30 else y + 16
+        while any(abs(line - other) < 14 and left < end and start < left + width for start, end, other in taken):
+            line += 14
+        taken.append((left, left + width, line))
+        marks.append(Words(left, line, name, 12, INK))
+    return marks

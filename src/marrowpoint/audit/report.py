@@ -7,8 +7,9 @@ from pathlib import Path
 
 from marrowpoint.audit.material import ReportMaterial
 from marrowpoint.audit.report_html import write_html
-from marrowpoint.audit.report_pdf import PDF, write_pdf
 from marrowpoint.audit.summary import summarize
+
+PDF = "report.pdf"
 
 __all__ = ["ReportMaterial", "write_report"]
 
@@ -34,5 +35,8 @@ def write_report(out: Path, material: ReportMaterial, *, identify: bool = False)
     (out / PDF).unlink(missing_ok=True)
     if find_spec("reportlab") is None:
         return written
+    # reportlab is an extra: nothing else of the audit needs it
+    from marrowpoint.audit.report_pdf import write_pdf  # noqa: PLC0415
+
     write_pdf(out / PDF, material, summary, identify=identify)
     return (written[0], out / PDF, *written[1:])

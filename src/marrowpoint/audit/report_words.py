@@ -90,7 +90,8 @@ def reader_lines(study: ReaderStudy | None) -> list[str]:
     for words, agreement in (("", study.agreement), ("Corrected frames alone: t", study.corrected_agreement)):
         if agreement is not None:
             lines.append(
-                f"{words or 'T'}ip to cortex, program minus reader, {agreement.count} frames: bias {_told(agreement.bias, ' mm')}, "
+                f"{words or 'T'}ip to cortex, program minus reader, {agreement.count} frames: "
+                f"bias {_told(agreement.bias, ' mm')}, "
                 f"limits of agreement {_told(agreement.lower, ' mm')} and {_told(agreement.upper, ' mm')}."
             )
     lines.append(
@@ -150,8 +151,8 @@ def method_lines(procedures: Sequence[ProcedureFacts], profile: Profile, program
         ),
         (
             "Volumes and sites",
-            "The thresholds for volumes and numbers of sites are one publisher's opinion; published work speaks for and against "
-            "them. They stand, each with its source, in the profile and can be changed there.",
+            "The thresholds for volumes and numbers of sites are one publisher's opinion; published work speaks for and "
+            "against them. They stand, each with its source, in the profile and can be changed there.",
         ),
         (
             "Identity",

@@ -74,21 +74,21 @@ RULES: tuple[Rule, ...] = tuple(
         ("A18", "Times run forward", "AIUM documentation; source articles: 2-3 hours", documents.clock_order),
         ("A19", "Prone position", f"{START}: lying face down", documents.prone_position),
         ("A20", "Dose documented", "MIPS measure 145", documents.dose_documented),
-        ("A21", "Dose below notification level", "NCRP report 168", documents.dose_exceeded),
+        ("A21", "Dose below alert level", "NCRP report 168", documents.dose_exceeded),
         ("A22", "Contrast can be followed", f"{MYTHS}; Lee 2010; AJNR 2015;36:1000", documents.contrast_series),
         (
             "A23",
-            "Contrast worded with care",
+            "Contrast wording",
             "Hong 2014; Lee 2010: live fluoroscopy misses 29 to 40 %",
             documents.contrast_wording,
         ),
         ("A24", "Ultrasound documented", "AIUM documentation; DICOM PS3.3 C.8.5.5", documents.ultrasound_documented),
-        ("A25", "Ultrasound claims no depth", "bone hides what lies behind its surface", placement.ultrasound_claims),
+        ("A25", "No depth from ultrasound", "bone hides what lies behind its surface", placement.ultrasound_claims),
         ("A26", "Depth along the path", "Hirahara 2018; 0.8 of the mean: project rule", placement.depth_along_path),
         ("A27", "A person confirmed", "radiologists follow wrong suggestions (PMC10247804)", placement.human_confirmation),
         ("A28", "Versions and hashes", "project rule", documents.report_provenance),
         ("A29", "Adverse event field", "Bain 2005", sheet.adverse_event),
-        ("A30", "Harvest before re-injection", MYTHS, sheet.harvest_first),
+        ("A30", "Harvest came first", MYTHS, sheet.harvest_first),
     )
 )
 

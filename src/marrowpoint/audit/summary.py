@@ -102,8 +102,8 @@ def summarize(
     return Summary(
         tiles=_tiles(procedures, findings, [position for _, position in placed], frames, failures),
         rules=(draw_rules(findings, len(procedures)),),
-        placement=(draw_months(placed), draw_run(placed)),
-        groups=(draw_roles(placed), draw_funnel(placed)),
+        placement=(draw_months(placed), draw_roles(placed)),
+        groups=tuple(draw(placed, bad) for bad in (Severity.PROBLEM, Severity.UNKNOWN) for draw in (draw_run, draw_funnel)),
         lengths=(draw_distances(frames), draw_thickness(procedures, profile)),
         reasons=(draw_silent(frames), draw_scales(frames)),
         readers=draw_readers(study),

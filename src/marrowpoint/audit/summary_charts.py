@@ -86,9 +86,13 @@ def _stack(named: dict[str, list[PositionFacts]]) -> list[tuple[str, list[int]]]
     return [(name, [counter[severity] for severity in SEVERITY_ORDER]) for name, counter in counts.items()]
 
 
-def _unsettled(named: dict[str, list[PositionFacts]]) -> list[Group]:
-    bad = (Severity.PROBLEM, Severity.UNKNOWN)
-    return [Group(name=n, count=sum(p.verdict.severity in bad for p in held), total=len(held)) for n, held in named.items()]
+def _groups(named: dict[str, list[PositionFacts]], severity: Severity) -> list[Group]:
+    return [
+        Group(name=n, count=sum(p.verdict.severity is severity for p in held), total=len(held)) for n, held in named.items()
+    ]
+
+
+WHAT = {Severity.PROBLEM: "Wrong spot", Severity.UNKNOWN: "Cannot be told"}
 
 
 def draw_months(placed: Placed) -> Drawing:
@@ -97,14 +101,14 @@ def draw_months(placed: Placed) -> Drawing:
     return stacked_rows("Where the tips were, by month", note, SEVERITIES, _stack(_months(placed)))
 
 
-def draw_run(placed: Placed) -> Drawing:
-    """Share in the wrong spot or untold, month by month."""
-    groups = [group for group in _unsettled(_months(placed)) if group.name != UNDATED]
+def draw_run(placed: Placed, severity: Severity) -> Drawing:
+    """Share of the imaged sites with one kind of verdict, month by month."""
+    groups = [group for group in _groups(_months(placed), severity) if group.name != UNDATED]
     note = (
-        "Share of imaged sites in the wrong spot or without an answer. Grey: share of all months. "
-        "Dashed: 99.8 % of months would lie between by chance alone; a month outside is large and red."
+        "Share of all imaged sites. Grey: all months together. Dashed: by chance alone 99.8 % of months lie between; "
+        "a month outside is large and red."
     )
-    return run_chart("Wrong or untold, month by month", note, groups)
+    return run_chart(f"{WHAT[severity]}, month by month", note, groups)
 
 
 def draw_roles(placed: Placed) -> Drawing:
@@ -113,13 +117,13 @@ def draw_roles(placed: Placed) -> Drawing:
     return stacked_rows("Where the tips were, by operator role", note, SEVERITIES, _stack(_roles(placed)))
 
 
-def draw_funnel(placed: Placed) -> Drawing:
-    """Share in the wrong spot or untold over the number of sites of a role."""
+def draw_funnel(placed: Placed, severity: Severity) -> Drawing:
+    """Share of the imaged sites with one kind of verdict over the number of sites of a role."""
     note = (
-        "Share of imaged sites in the wrong spot or without an answer, over how many a role has. Between the lines "
-        "(95 % dashed, 99.8 % full) chance alone explains the difference. Cases differ between roles: this ranks nobody."
+        "Share of all imaged sites, over how many a role has. Between the lines (95 % dashed, 99.8 % full) chance alone "
+        "explains the difference. Cases differ between roles: this ranks nobody."
     )
-    return funnel("Wrong or untold, by operator role", note, _unsettled(_roles(placed)))
+    return funnel(f"{WHAT[severity]}, by operator role", note, _groups(_roles(placed), severity))
 
 
 def draw_distances(frames: Sequence[FrameFacts]) -> Drawing:
