@@ -8,7 +8,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from review_cases import CENTRE, MM, PROFILE, RADIUS, SHAPE, assessment, circle, cortex, disc_mask, frame, needle, without_needle
+from review_cases import (
+    CENTRE,
+    MM,
+    PROFILE,
+    RADIUS,
+    SHAPE,
+    assessment,
+    circle,
+    cortex,
+    disc_mask,
+    frame,
+    needle,
+    without_needle,
+)
 
 from marrowpoint.errors import NotAssessable
 from marrowpoint.frame import Calibration, SpacingSource, ViewKind, ViewOrigin
@@ -127,7 +140,8 @@ def test_a_confirmed_outline_is_measured_on_with_a_persons_doubt():
 
 def test_an_outlines_doubt_grows_with_the_way_to_the_arc_that_it_was_stated_for():
     base = assessment(outline=cortex(edge_sd_px=2.0, confidence=0.9))
-    sd = [reassess(base, by_hand(tip=tip), PROFILE).cortex.edge_sd_px for tip in ((205.0, 330.0), (250.0, 300.0), (200.0, 170.0))]
+    tips = ((205.0, 330.0), (250.0, 300.0), (200.0, 170.0))
+    sd = [reassess(base, by_hand(tip=tip), PROFILE).cortex.edge_sd_px for tip in tips]
     assert sd[0] == 2.0 < sd[1] < sd[2]
     opposite = reassess(base, by_hand(tip=(200.0, 170.0)), PROFILE)
     assert opposite.cortex.confidence < 0.75  # ... and below what the profile measures on
@@ -172,7 +186,8 @@ def half_disc():
 
 def test_a_stretch_of_an_open_outline_changes_only_what_lies_between():
     field, line, bone = half_disc()
-    base = assessment(needle(tip=(200.0, 160.0), axis=(0.0, -1.0), length_px=120.0), cortex(bone=bone, lines=(line,)), field=field)
+    from_the_left = needle(tip=(200.0, 160.0), axis=(0.0, -1.0), length_px=120.0)
+    base = assessment(from_the_left, cortex(bone=bone, lines=(line,)), field=field)
     moved = line.copy()
     hollow = np.hypot(*(moved - (200.0, 130.0)).T) < 40
     moved[hollow, 1] += 15.0

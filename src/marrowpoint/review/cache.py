@@ -11,11 +11,13 @@ import json
 import os
 import types
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from functools import lru_cache
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -71,7 +73,8 @@ class AssessmentCache:
             None where nothing was kept, or what was kept cannot be read.
         """
         try:
-            with np.load(self._path(key), allow_pickle=False) as kept:
+            # read whole first: a damaged archive is left open by the reader
+            with np.load(BytesIO(self._path(key).read_bytes()), allow_pickle=False) as kept:
                 arrays = {name: kept[name] for name in kept.files}
             tree = json.loads(bytes(arrays.pop("tree")).decode("utf-8"))
             found: Assessment = _decoded(Assessment, tree, arrays)
@@ -94,7 +97,8 @@ class AssessmentCache:
                 np.savez_compressed(stream, allow_pickle=False, tree=np.frombuffer(data, np.uint8), **arrays)
             fresh.replace(self._path(key))
         except OSError:
-            fresh.unlink(missing_ok=True)
+            with suppress(OSError):
+                fresh.unlink()
 
     def prune(self, most: int = MAX_FILES) -> int:
         """Take the oldest away above a number of files; returns how many went."""

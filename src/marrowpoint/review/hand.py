@@ -8,8 +8,7 @@ import numpy as np
 
 from marrowpoint.assessment import Assessment
 from marrowpoint.errors import NotAssessable
-from marrowpoint.exposure import Exposure
-from marrowpoint.fluoroscopy.candidates import Bar
+from marrowpoint.exposure import Bar, Exposure
 from marrowpoint.fluoroscopy.section import fit_section
 from marrowpoint.fluoroscopy.shaft import fit_shaft
 from marrowpoint.frame import Calibration, PixelSpacing, SpacingSource

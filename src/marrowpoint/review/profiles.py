@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -165,7 +166,8 @@ def save_profile(form: ProfileForm, path: Path) -> Profile:
             os.fsync(stream.fileno())
         fresh.replace(path)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):
+            fresh.unlink()
         text = f"the profile cannot be written ({error.strerror}): choose another folder"
         raise InvalidProfile("invalid_profile", text) from error
     return profile

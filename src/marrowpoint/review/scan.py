@@ -131,7 +131,7 @@ class _Pixels:
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
-        self.key = (frame.reference.pixel_sha256, frame.pixels.shape, frame.regions)
+        self.key = (frame.reference.pixel_sha256 or id(frame.pixels), frame.pixels.shape, frame.regions)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Pixels) and self.key == other.key
