@@ -125,7 +125,7 @@ def _head(material: ReportMaterial, summary: Summary) -> Iterator[Flowable]:
 def _tiles(cells: Sequence[list[Flowable]], colours: Sequence[str]) -> Iterator[Flowable]:
     for first in range(0, len(cells), 4):
         row, bar = list(cells[first : first + 4]), colours[first : first + 4]
-        style = [
+        style: list[Any] = [
             ("VALIGN", (0, 0), (-1, -1), "TOP"),
             ("LEFTPADDING", (0, 0), (-1, -1), 8),
             ("RIGHTPADDING", (0, 0), (-1, -1), 6),
