@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
 from typing import Annotated
@@ -17,11 +18,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from marrowpoint.archive.material import DicomMaterial, frame_key
+from marrowpoint.archive.write import write_dicom
 from marrowpoint.audit.cluster import Cluster
 from marrowpoint.audit.engine import Progress, Run, only_audit, run_audit
-from marrowpoint.audit.finish import Wanted, finish_audit
+from marrowpoint.audit.finish import Wanted, finish_audit, identities_of
 from marrowpoint.audit.pool import Pool
-from marrowpoint.audit.store import DATABASE, failure_records, open_audit, write_ledger
+from marrowpoint.audit.store import DATABASE, failure_records, frame_records, open_audit, study_records, write_ledger
 from marrowpoint.audit.task import Job, program_fingerprint
 from marrowpoint.cli.common import (
     OK,
@@ -34,9 +37,11 @@ from marrowpoint.cli.common import (
     read_or_refuse,
     refuse,
 )
+from marrowpoint.cli.dicom import reviews_of
 from marrowpoint.errors import MarrowpointError
 from marrowpoint.read import ImageFile, read_procedure, read_profile
-from marrowpoint.report.record import printable
+from marrowpoint.report.record import Record, printable
+from marrowpoint.review.entry import Entry
 from marrowpoint.review.ledger import read_entries
 
 # Without a screen a line now and then says how far it is.
@@ -67,8 +72,7 @@ def audit(  # noqa: PLR0913, PLR0917  (options of a command)
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the audit in DIR; what is done is kept.")] = False,
     time_limit: Annotated[float, typer.Option(metavar="S", min=1.0, help="Longest time for one frame, in seconds.")] = 60.0,
     ledger: Annotated[Path | None, typer.Option(metavar="FILE", help="Review ledger to compare the program with.")] = None,
-    dicom: Annotated[bool, typer.Option("--dicom", help="Also write DICOM objects (extra [dicom]).")] = False,
-    export: Annotated[bool, typer.Option("--export", help="Also write a de-identified copy for teaching.")] = False,
+    dicom: Annotated[bool, typer.Option("--dicom", help="Also write DICOM objects (extra [archive]).")] = False,
     identify: Annotated[bool, typer.Option("--identify", help="Name the patients in the report.")] = False,
     tables: Annotated[bool, typer.Option("--tables", help="Also write Parquet and Excel tables (extra [tables]).")] = False,
 ) -> None:
@@ -77,6 +81,10 @@ def audit(  # noqa: PLR0913, PLR0917  (options of a command)
     Exit status: 0 every image was analysed, whatever the verdicts; 1 some file could not be read or analysed; 2 wrong use;
     130 stopped, and --resume goes on.
     """
+    # what is missing is said now, not after hours of work
+    for wanted, name, extra in ((dicom, "highdicom", "archive"), (tables, "pyarrow", "tables"), (tables, "openpyxl", "tables")):
+        if wanted and find_spec(name) is None:
+            refuse(f"this needs {name}: install it with  pip install 'marrowpoint[{extra}]'")
     job = _job(procedure, profile, needle)
     entries = () if ledger is None else read_or_refuse(read_entries, ledger) if ledger.exists() else refuse("no such --ledger")
     check_writable(out)
@@ -85,14 +93,15 @@ def audit(  # noqa: PLR0913, PLR0917  (options of a command)
         refuse(f"an audit stands in {printable(str(out))}: --resume goes on with it, or give another folder")
     # a polite stop is like an interruption from the keyboard
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    wanted = Wanted(dicom=dicom, export=export, identify=identify, tables=tables, profile=job.profile)
     asked = _Asked(workers=workers or _cores(), scheduler=scheduler, limit_s=time_limit)
     try:
         with only_audit(out), closing(open_audit(out / DATABASE, create=True)) as db:
             _analyse(db, out, images, job, asked)
             write_ledger(db, entries)
-            for line in finish_audit(db, out, images, wanted):
+            names = identities_of(db, images) if identify else {}
+            for line in finish_audit(db, out, Wanted(profile=job.profile, entries=entries, identities=names, tables=tables)):
                 typer.echo(line)
+            left_out = _dicom(db, out, images, entries) if dicom else ()
             failures = list(failure_records(db))
     except KeyboardInterrupt:
         typer.echo(f"stopped: --resume --out {printable(str(out))} goes on from here", err=True)
@@ -103,7 +112,34 @@ def audit(  # noqa: PLR0913, PLR0917  (options of a command)
         refuse(f"{printable(str(out))} cannot be written ({_cause(error)}): make room, then go on with --resume")
     for record in failures:
         typer.echo(f"{record['source']['path']}: {record['error']['text']} ({record['error']['code']})", err=True)
-    raise typer.Exit(SOME_FAILED if failures else OK)
+    for what, why in left_out:
+        typer.echo(f"no DICOM object of {what}: {why}", err=True)
+    raise typer.Exit(SOME_FAILED if failures or left_out else OK)
+
+
+def _dicom(
+    db: sqlite3.Connection, out: Path, images: Sequence[ImageFile], entries: Sequence[Entry]
+) -> tuple[tuple[str, str], ...]:
+    """Write DICOM objects study by study; returns what was left out and why."""
+    left_out: list[tuple[str, str]] = []
+    sources = {image.relative_path: image.path for image in images}
+    studies: dict[str, list[Record]] = {}
+    for record in study_records(db):
+        studies.setdefault(record["study_instance_uid"], []).append(record)
+    count = 0
+    for uid, positions in studies.items():
+        frames = list(frame_records(db, uid))
+        material = DicomMaterial(
+            records=[*frames, *positions],
+            sources=sources,
+            overlays={frame_key(record): out / record["overlay"] for record in frames},
+            reviews=reviews_of(frames, entries),
+        )
+        written = write_dicom(out / "dicom", material)
+        left_out += written.left_out
+        count += len(written.files)
+    typer.echo(f"DICOM: {count} objects in {printable(str(out / 'dicom'))}")
+    return tuple(left_out)
 
 
 def _job(procedure: Path | None, profile: Path | None, needle: str | None) -> Job:

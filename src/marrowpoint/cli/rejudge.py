@@ -31,7 +31,7 @@ def rejudge(
     check_writable(out)
     try:
         with closing(rejudge_audit(database, out, thresholds)) as db:
-            for line in finish_audit(db, out, (), Wanted(profile=thresholds, tables=tables)):
+            for line in finish_audit(db, out, Wanted(profile=thresholds, tables=tables)):
                 typer.echo(line)
     except MarrowpointError as error:
         refuse(error.text)
