@@ -1,0 +1,227 @@
+"""A contrast run from frames to result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from marrowpoint.errors import NotAssessable
+from marrowpoint.frame import Mask
+from marrowpoint.needle import Needle
+from marrowpoint.profile import RunLimits
+from marrowpoint.runs.directions import direction_words, known_orientation, unit_vector
+from marrowpoint.runs.onset import Onset, find_onset
+from marrowpoint.runs.run import ContrastResult, Motion, Run, RunSource, StripPicture
+from marrowpoint.runs.scan import Scan
+from marrowpoint.runs.spread import GridScale, Spread, SpreadSeries, Surroundings, follow_spread, grid_scale, surroundings
+from marrowpoint.runs.subtract import Subtraction, bone_region, subtract_run
+from marrowpoint.runs.vessel import Branch, find_branches
+
+NEAR_MM = 45.0  # bone so near to the tip is registered
+CORRIDOR_MM, LEAK_MM = 1.0, 5.0  # around the needle: its own misregistered edge; contrast that runs along it
+STRIP = 6  # pictures of the film strip
+ALL_SIDES = 0.3
+SHOWN_SD = 12.0  # noise SDs that become black in the film strip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Known:
+    """What is known of the mask picture: needle, bone, target and scale."""
+
+    needle: Needle | None = None
+    bone: Mask | None = None
+    target: Mask | None = None
+    mm_per_px: float | None = None
+
+
+def follow_contrast(
+    source: RunSource, scan: Scan, onset: Onset, picture: np.ndarray[tuple[int, ...], np.dtype[np.float32]], known: Known, limits: RunLimits
+) -> tuple[ContrastResult, tuple[StripPicture, ...]]:
+    """Subtract, segment and describe the contrast of a run.
+
+    Parameters
+    ----------
+    source : RunSource
+    scan : Scan
+    onset : Onset
+        From `find_onset`.
+    picture : ndarray of shape (M, N), float32
+        The mask, from `average_mask`.
+    known : Known
+    limits : RunLimits
+
+    Returns
+    -------
+    result : ContrastResult
+    strip : tuple of StripPicture
+
+    Raises
+    ------
+    NotAssessable
+        ``motion`` or ``no_detail``.
+    """
+    mm_per_px = known.mm_per_px
+    reach_px = NEAR_MM / mm_per_px if mm_per_px else 0.3 * max(picture.shape)
+    region = bone_region(scan, picture, known.needle, known.bone, reach_px)
+    subtraction = subtract_run(source.frames, scan, onset, picture, region, limits.most_residual_px)
+    scale = grid_scale(subtraction, mm_per_px)
+    per_px = subtraction.factor / scale.filter_mm
+    around = surroundings(subtraction, known.needle, known.bone, known.target, margin_px=CORRIDOR_MM * per_px)
+    plain = _plain(subtraction, onset, scale, source)
+    if around is None:
+        return plain, _strip(subtraction, None, None, onset)
+    series = follow_spread(subtraction, around, scale)
+    branches, least = find_branches(subtraction, series, around, scale)
+    least_density = least * float(np.median(subtraction.noise[subtraction.inside]))
+    done = replace(
+        plain,
+        tip=subtraction.to_picture(around.tip),
+        tip_is_needle=known.needle is not None,
+        spreads=series.spreads,
+        branches=tuple(_run(branch, subtraction) for branch in branches),
+        elsewhere=series.elsewhere,
+        least_density=least_density,
+        leak=_leak(subtraction, series, known.needle, scale),
+    )
+    if series.seen.any():
+        done = _described(done, subtraction, series, around, (scale, source))
+    return done, _strip(subtraction, series, around, onset)
+
+
+def _plain(subtraction: Subtraction, onset: Onset, scale: GridScale, source: RunSource) -> ContrastResult:
+    shifts = np.array(list(subtraction.shifts_px.values()))
+    residuals = list(subtraction.residuals_px.values())
+    size = scale.size / subtraction.factor
+    motion = Motion(
+        largest_shift=float(np.hypot(*shifts.T).max()) * size,
+        unit=scale.unit,
+        median_residual_px=float(np.median(residuals)) if residuals else None,
+        largest_residual_px=float(max(residuals)) if residuals else None,
+        refused=len(subtraction.refused),
+    )
+    return ContrastResult(
+        onset=onset.frame,
+        mask_frames=onset.mask_frames,
+        settled=onset.settled,
+        tip=None,
+        tip_is_needle=False,
+        spreads=tuple(Spread(frame=frame) for frame in subtraction.frames),
+        branches=(),
+        peak=None,
+        unit=scale.unit,
+        motion=motion,
+        log_linear=source.log_linear,
+        px_per_mm=subtraction.factor / scale.filter_mm,
+    )
+
+
+def _run(branch: Branch, subtraction: Subtraction) -> Run:
+    return Run(
+        length=branch.length,
+        width=branch.width,
+        end=subtraction.to_picture(branch.end),
+        washout=branch.washout,
+        outruns=branch.outruns,
+        strength=branch.strength,
+    )
+
+
+def _described(
+    done: ContrastResult, subtraction: Subtraction, series: SpreadSeries, around: Surroundings, context: tuple[GridScale, RunSource]
+) -> ContrastResult:
+    scale, source = context
+    peak = series.spreads[series.peak]
+    tip = subtraction.to_picture(around.tip)
+    toward = None if peak.centroid is None else unit_vector(tip, peak.centroid)
+    front = None if peak.front_point is None else unit_vector(tip, peak.front_point)
+    size = scale.size / subtraction.factor
+    radius = float(np.sqrt(max(peak.area, 1e-9) / np.pi))
+    offset = 0.0 if peak.centroid is None else float(np.hypot(peak.centroid[0] - tip[0], peak.centroid[1] - tip[1])) * size
+    words = "to all sides"
+    if toward is not None and offset > ALL_SIDES * radius:
+        words = direction_words(toward, source.orientation)
+    first = next((s.frame for s in series.spreads if s.seen_area > 0), None)
+    times = source.times.seconds
+    last = [s.density for s in series.spreads[-3:]]
+    return replace(
+        done,
+        onset=first if done.onset is None else done.onset,
+        peak=peak.frame,
+        direction=toward,
+        front_direction=front,
+        eccentricity=offset / radius,
+        words=words,
+        patient_known=known_orientation(source.orientation),
+        time_to_peak_s=None if times is None or done.onset is None else times[peak.frame] - times[done.onset],
+        washout=float(np.clip(np.mean(last) / max(peak.density, 1e-9), 0, 1)),
+        front_speed=_speed(series.spreads, times),
+        in_bone=peak.in_bone,
+        in_target=peak.in_target,
+    )
+
+
+def _speed(spreads: tuple[Spread, ...], times: tuple[float, ...] | None) -> float | None:
+    """Fastest advance of the front over three frames."""
+    seen = [s for s in spreads if s.seen_area > 0]
+    if times is None or len(seen) < 4:
+        return None
+    pairs = zip(seen[:-3], seen[3:], strict=True)
+    return max((b.front - a.front) / max(times[b.frame] - times[a.frame], 1e-6) for a, b in pairs)
+
+
+def _leak(subtraction: Subtraction, series: SpreadSeries, needle: Needle | None, scale: GridScale) -> float:
+    """How far the seen contrast runs back along the needle [unit]."""
+    if needle is None or not series.seen.any():
+        return 0.0
+    tip = subtraction.to_grid(needle.tip)
+    places = np.argwhere(series.seen) - np.array(tip)
+    along = places @ np.array(needle.axis)
+    across = np.abs(places @ np.array([needle.axis[1], -needle.axis[0]]))
+    beside = along[(across < scale.px(LEAK_MM)) & (along > 0)]
+    if not len(beside):
+        return 0.0
+    # a pool reaches back as far as to its sides
+    back = float(np.quantile(beside, 0.98))
+    others = np.hypot(*places.T)[along < 0.5 * np.hypot(*places.T)]
+    ahead = float(np.quantile(others, 0.9)) if len(others) > 5 else 0.0
+    return back * scale.size if back > 1.3 * ahead else 0.0
+
+
+def _strip(
+    subtraction: Subtraction, series: SpreadSeries | None, around: Surroundings | None, onset: Onset
+) -> tuple[StripPicture, ...]:
+    last_mask = next(k for k, f in enumerate(subtraction.frames) if f >= onset.mask_frames[-1])
+    chosen = sorted(set(np.linspace(last_mask, len(subtraction.frames) - 1, STRIP - 1).astype(int).tolist()))
+    if series is not None and series.seen.any():
+        chosen = sorted({*chosen, series.peak})
+    pictures = []
+    for index in chosen:
+        near = subtraction.stack[max(0, index - 1) : index + 2].mean(axis=0) / subtraction.noise
+        frame = subtraction.frames[index]
+        label = f"frame {frame + 1}"
+        if frame in onset.mask_frames:
+            label += ", before contrast"
+        elif series is not None and index == series.peak and series.seen.any():
+            label += ", most contrast"
+        outline = None if series is None else series.seen & (series.reached >= 0) & (series.reached <= index)
+        pictures.append(
+            StripPicture(
+                frame=frame,
+                label=label,
+                picture=np.clip(0.65 - 0.65 * near / SHOWN_SD, 0, 1).astype(np.float32),
+                outline=outline,
+                point=None if around is None else around.tip,
+            )
+        )
+    return tuple(pictures)
+
+
+def onset_or_refusal(scan: Scan) -> Onset:
+    """The onset in the first view; a change of the view during the run is a refusal, for a mask holds for its own view only."""
+    if scan.changes:
+        frame, code = scan.changes[0]
+        words = {"zoom_changed": "magnification", "collimator_changed": "collimation", "view_changed": "view"}[code]
+        text = f"the {words} changes at frame {frame + 1}: pictures before and after it cannot be subtracted"
+        raise NotAssessable(code, text)
+    return find_onset(scan)

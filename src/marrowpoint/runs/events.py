@@ -1,0 +1,156 @@
+"""What happened in a needle run: crossing the cortex, deepest point, withdrawal, table and brightness jumps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marrowpoint.measurement import Measurement
+from marrowpoint.profile import Profile
+from marrowpoint.runs.run import NeedlePoint, RunEvent, RunTimes
+from marrowpoint.runs.scan import Scan
+
+TABLE_MM, TABLE_PX, TABLE_FRAMES = 3.0, 10.0, 10  # a shift of the bone by so much within so many frames is the table
+BRIGHTNESS = 0.06  # of the range: a jump of the exposure between frames
+LOST_FRAMES = 3
+MEDIAN_OF = 5
+STILL_MM = 0.5  # a tip so near to its deepest place has arrived
+
+
+def find_events(
+    points: tuple[NeedlePoint, ...], scan: Scan, times: RunTimes, profile: Profile, unit: str
+) -> tuple[RunEvent, ...]:
+    """Find what happened, in order of time.
+
+    Parameters
+    ----------
+    points : tuple of NeedlePoint
+    scan : Scan
+    times : RunTimes
+    profile : Profile
+    unit : str
+        Of the lengths.
+
+    Returns
+    -------
+    tuple of RunEvent
+    """
+    events: list[RunEvent] = []
+    cortex = [(p.frame, p.tip_to_cortex) for p in points if p.tip_to_cortex is not None]
+    if unit == "mm":
+        for code, level in (("cortex_reached", 0.0), ("cortex_passed", profile.study.cortex_mm)):
+            crossing = _crossing(cortex, level)
+            if crossing is not None:
+                events.append(_event(code, crossing, times))
+    events.extend(_depth_events([(p.frame, p.advance) for p in points if p.advance is not None], times, profile, unit))
+    events.extend(_lost(points, times))
+    events.extend(_jumps(scan, times, unit, points))
+    return tuple(sorted(events, key=lambda event: event.frame))
+
+
+def _event(code: str, frames: tuple[int, int, int], times: RunTimes, text: str = "") -> RunEvent:
+    first, frame, last = frames
+    time = None if times.seconds is None else times.seconds[frame]
+    return RunEvent(code=code, frame=frame, earliest=min(first, frame), latest=max(last, frame), time_s=time, text=text)
+
+
+def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    half = MEDIAN_OF // 2
+    return np.array([np.median(values[max(0, i - half) : i + half + 1]) for i in range(len(values))])
+
+
+def _crossing(curve: list[tuple[int, Measurement]], level: float) -> tuple[int, int, int] | None:
+    """First crossing of a level from below that lasts: earliest, likely and latest frame."""
+    if len(curve) < 3:
+        return None
+    frames = [frame for frame, _ in curve]
+    middle, low, high = (_smooth(np.array([getattr(m, name) for _, m in curve])) for name in ("value", "lower", "upper"))
+    above = middle >= level
+    if above[0] or not above.any():
+        return None
+    at = next((i for i in range(1, len(above)) if above[i] and above[i : i + 3].all()), None)
+    if at is None:
+        return None
+    first = next((i for i in range(at + 1) if high[i] >= level), at)
+    last = next((i for i in range(at, len(low)) if low[i] >= level), len(low) - 1)
+    return frames[first], frames[at], frames[last]
+
+
+def _depth_events(
+    curve: list[tuple[int, Measurement]], times: RunTimes, profile: Profile, unit: str
+) -> list[RunEvent]:
+    if len(curve) < MEDIAN_OF:
+        return []
+    frames = [frame for frame, _ in curve]
+    values = _smooth(np.array([m.value for _, m in curve]))
+    # without a scale a usual pixel of 0.3 mm is assumed for what counts as still and as withdrawn
+    per_mm = 1.0 if unit == "mm" else 1 / 0.3
+    if float(np.ptp(values)) < profile.run.needle_moved_mm * per_mm:
+        return []
+    deepest = float(np.quantile(values, 0.98))
+    arrived = int(np.argmax(values >= deepest - STILL_MM * per_mm))
+    first = int(np.argmax(values >= deepest - 2 * STILL_MM * per_mm))
+    top = int(np.argmax(values))
+    text = f"{deepest - values[0]:.1f} {unit} from where the needle was first seen"
+    events = [_event("deepest", (frames[first], frames[arrived], frames[top]), times, text)]
+    back = _first_after(top, values, lambda v: v < deepest - profile.run.withdrawn_mm * per_mm)
+    if back is not None:
+        early = _first_after(top, values, lambda v: v < deepest - 0.7 * profile.run.withdrawn_mm * per_mm)
+        late = _first_after(top, values, lambda v: v < deepest - 1.3 * profile.run.withdrawn_mm * per_mm)
+        spread = frames[back if early is None else early], frames[back], frames[back if late is None else late]
+        events.append(_event("withdrawn", spread, times))
+    return events
+
+
+def _first_after(start: int, values: NDArray[np.float64], holds: Callable[[float], bool]) -> int | None:
+    return next((i for i in range(start, len(values)) if holds(float(values[i]))), None)
+
+
+def _lost(points: tuple[NeedlePoint, ...], times: RunTimes) -> list[RunEvent]:
+    events = []
+    since = None
+    for point in (*points, NeedlePoint(frame=len(points), state="found")):
+        if point.state == "lost":
+            since = point.frame if since is None else since
+        elif point.state == "found" and since is not None:
+            if point.frame - since >= LOST_FRAMES:
+                text = f"not seen for {point.frame - since} frames"
+                events.append(_event("needle_lost", (since, since, since), times, text))
+            since = None
+    return events
+
+
+def _jumps(scan: Scan, times: RunTimes, unit: str, points: tuple[NeedlePoint, ...]) -> list[RunEvent]:
+    """Shifts of the whole picture and jumps of its brightness, so that nobody takes them for the needle's."""
+    shifts = np.array([pose.shift_px for pose in scan.poses]) * scan.factor
+    events = []
+    limit = TABLE_PX if unit == "px" else TABLE_MM / max(_mm_per_px(points), 1e-6)
+    moves = [
+        float(np.hypot(*(shifts[i] - shifts[max(0, i - TABLE_FRAMES)]))) if scan.views[i] == scan.views[max(0, i - TABLE_FRAMES)] else 0.0
+        for i in range(len(shifts))
+    ]
+    index = 0
+    while index < len(moves):
+        if moves[index] > limit:
+            start = max(0, index - TABLE_FRAMES)
+            stop = min(index + TABLE_FRAMES, len(moves) - 1)
+            events.append(_event("table_moved", (start, index, stop), times))
+            index = stop
+        index += 1
+    steps = np.abs(np.diff(scan.brightness))
+    events += [
+        _event("brightness_jump", (int(i) + 1, int(i) + 1, int(i) + 1), times)
+        for i in np.flatnonzero(steps > BRIGHTNESS)
+        if scan.views[i] == scan.views[i + 1]
+    ]
+    return events
+
+
+def _mm_per_px(points: tuple[NeedlePoint, ...]) -> float:
+    """Scale from any advance: its interval over the doubt in pixels."""
+    for point in points:
+        if point.advance is not None and point.sd_along_px:
+            return (point.advance.upper - point.advance.lower) / (4 * point.sd_along_px)
+    return 0.3

@@ -1,0 +1,114 @@
+"""What may be said of a spread of contrast. Not seen is never absent."""
+
+from __future__ import annotations
+
+from marrowpoint.profile import RunLimits
+from marrowpoint.runs.run import ContrastResult, Run
+from marrowpoint.verdict import Code, Flag, Reason, Verdict
+
+NEVER_ABSENT = (
+    "Not seen is not absent: live fluoroscopy misses 20 to 40 % of the vascular uptake that subtraction shows, "
+    "and a subtraction misses veins too thin or too fast for it."
+)
+ELSEWHERE_SHARE = 1.0  # of the spread's own area: a change as large as the spread is told
+
+
+def judge_spread(result: ContrastResult, limits: RunLimits) -> Verdict:
+    """Judge where contrast went.
+
+    Parameters
+    ----------
+    result : ContrastResult
+    limits : RunLimits
+
+    Returns
+    -------
+    Verdict
+    """
+    reasons = [Reason(code="limits_of_the_method", text=NEVER_ABSENT)]
+    flags = _flags(result, limits, reasons)
+    peak = next((s for s in result.spreads if s.frame == result.peak), None)
+    veins = [branch for branch in result.branches if is_vein(branch, result, limits)]
+    if veins:
+        return _vascular(veins[0], result, flags, reasons)
+    if peak is None or peak.seen_area <= 0:
+        text = "No contrast is seen to appear in this run; what was there before its first frame cannot be told."
+        reasons.insert(0, Reason(code="no_contrast_seen", text=f"{text} {_least(result)}"))
+        return Verdict(code=Code.NO_CONTRAST_SEEN, text="No contrast seen (not: none)", flags=flags, reasons=tuple(reasons))
+    code, text = _place(result, limits, peak.front, peak.in_bone, peak.in_target)
+    reasons.insert(0, Reason(code=code.value, text=text))
+    reasons.append(Reason(code="no_vein_seen", text=f"No vein is seen to fill. {_least(result)}"))
+    short = {
+        Code.SPREAD_AT_TARGET: "Contrast spreads at the target",
+        Code.LOCAL_POOL: "Contrast pools at the tip; no vein seen (not: none)",
+        Code.SPREAD_AWAY: "Contrast goes away from the tip or beside the bone",
+    }[code]
+    return Verdict(code=code, text=short, flags=flags, reasons=tuple(reasons))
+
+
+def is_vein(branch: Run, result: ContrastResult, limits: RunLimits) -> bool:
+    """Whether a thin line is long and thin enough to be called a vein."""
+    per_mm = _per_mm(result)
+    return branch.length >= limits.vein_from_mm * per_mm and branch.width <= limits.vein_below_mm * per_mm
+
+
+def _per_mm(result: ContrastResult) -> float:
+    # without a scale the filters assumed one; the same holds here
+    return 1.0 if result.unit == "mm" else result.px_per_mm
+
+
+def _vascular(vein: Run, result: ContrastResult, flags: tuple[Flag, ...], reasons: list[Reason]) -> Verdict:
+    how = [f"a line of contrast {vein.length:.0f} {result.unit} long and {vein.width:.1f} {result.unit} wide leaves the tip"]
+    if vein.outruns:
+        how.append("it fills from the tip outward")
+    if vein.washout is not None and vein.washout < 0.6:
+        how.append(f"{100 * vein.washout:.0f} % of its density is left at the end of the run")
+    reasons.insert(0, Reason(code="vein", text=f"{'; '.join(how).capitalize()}."))
+    return Verdict(
+        code=Code.VASCULAR_PATTERN_SEEN,
+        text="Contrast runs off in a vein-like line",
+        flags=flags,
+        reasons=tuple(reasons),
+    )
+
+
+def _place(
+    result: ContrastResult, limits: RunLimits, front: float, in_bone: float | None, in_target: float | None
+) -> tuple[Code, str]:
+    per_mm = _per_mm(result)
+    reach = f"it reaches {front:.0f} {result.unit} from the tip, {result.words}"
+    if in_target is not None:
+        if in_target >= limits.target_share:
+            return Code.SPREAD_AT_TARGET, f"{100 * in_target:.0f} % of the contrast lies in the target; {reach}."
+        return Code.SPREAD_AWAY, f"Only {100 * in_target:.0f} % of the contrast lies in the target; {reach}."
+    if in_bone is not None and in_bone < limits.outside_share:
+        return Code.SPREAD_AWAY, f"{100 * (1 - in_bone):.0f} % of the contrast lies beside the bone's outline; {reach}."
+    if front > limits.local_within_mm * per_mm:
+        return Code.SPREAD_AWAY, f"The contrast does not stay at the tip: {reach}."
+    over = "" if in_bone is None else f" {100 * in_bone:.0f} % of it is projected over the bone, which does not prove that it lies inside."
+    return Code.LOCAL_POOL, f"The contrast stays near the tip: {reach}.{over}"
+
+
+def _flags(result: ContrastResult, limits: RunLimits, reasons: list[Reason]) -> tuple[Flag, ...]:
+    flags = []
+    per_mm = _per_mm(result)
+    if result.leak > limits.leak_from_mm * per_mm:
+        flags.append(Flag.LEAK_ALONG_NEEDLE)
+        text = f"Contrast runs back along the needle for {result.leak:.0f} {result.unit}."
+        reasons.append(Reason(code="leak_along_needle", text=text))
+    largest = max((s.seen_area for s in result.spreads), default=0.0)
+    if result.elsewhere > ELSEWHERE_SHARE * max(largest, (5.0 * per_mm) ** 2):
+        flags.append(Flag.CHANGE_ELSEWHERE)
+        text = f"Something of {result.elsewhere:.0f} {result.unit}\u00b2 changed away from the tip: bowel, heart or table; look at it."
+        reasons.append(Reason(code="change_elsewhere", text=text))
+    if result.unit != "mm":
+        flags.append(Flag.SCALE_UNKNOWN)
+    if not result.tip_is_needle:
+        reasons.append(Reason(code="no_needle", text="No needle was found; distances are from where contrast first appeared."))
+    return tuple(flags)
+
+
+def _least(result: ContrastResult) -> str:
+    return (
+        f"A line 1 mm wide must add {100 * result.least_density:.1f} % of the grey range to be seen at the noise of this run."
+    )

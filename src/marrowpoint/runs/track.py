@@ -1,0 +1,201 @@
+"""Follow the needle through a run: predicted from the patient's motion and its own, measured again in every frame.
+
+The whole frame is searched only where nothing is known yet, where the needle was lost, and now and then to check. In between the
+shaft is fitted anew around its predicted place, and the tip with the same model as in a still.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from marrowpoint.cortex import BonePrior
+from marrowpoint.errors import NotAssessable
+from marrowpoint.exposure import Bar, Exposure
+from marrowpoint.fluoroscopy.locate import locate_needle
+from marrowpoint.fluoroscopy.section import Section, fit_section
+from marrowpoint.fluoroscopy.shaft import Shaft, fit_shaft
+from marrowpoint.fluoroscopy.tip import Tip, fit_tip
+from marrowpoint.frame import FloatImage, Frame
+from marrowpoint.needle import Needle
+from marrowpoint.runs.register import Alignment
+from marrowpoint.runs.scan import Scan
+
+CHECK_EVERY = 24  # frames between searches of the whole frame that check the following
+SEARCH_EVERY = 3  # frames between searches while the needle is lost
+PIECE_WIDTHS = 10.0  # length of shaft that is fitted
+LEAST_SURE = 0.3  # confidence below which a found bar is not followed
+LEAST_SUPPORT = 0.35  # of the shaft's evidence where it was last searched: less is not the needle
+OFF_WIDTHS, TURN_COS, WIDTH_RATIO = 2.0, 0.99, 1.5  # a followed shaft may differ so much from its prediction
+STEP_WIDTHS = 4.0  # a tip that jumps farther along the shaft is searched for anew
+AGREE_WIDTHS = 1.5  # search and following agree
+JUMP_SHARE = 0.5  # of a deviation from its neighbours in time enters the doubt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """The needle by frame.
+
+    Parameters
+    ----------
+    needles : tuple of Needle or None
+        None where it is lost, and in copies.
+    searched : tuple of int
+        Frames that were searched whole.
+    """
+
+    needles: tuple[Needle | None, ...]
+    searched: tuple[int, ...]
+
+
+class Tracker:
+    """Follows the needle frame by frame; give it each frame once, in order."""
+
+    def __init__(self, scan: Scan, prior: BonePrior | None = None, expected_width_px: float | None = None) -> None:
+        self.scan, self.prior, self.expected = scan, prior, expected_width_px
+        self.last: Needle | None = None
+        self.last_index = -1
+        self.support = 0.0
+        self.speed_px = 0.0
+        self.since_search = 0
+        self.needles: list[Needle | None] = []
+        self.searched: list[int] = []
+
+    def add(self, index: int, frame: Frame) -> None:
+        """Find the needle in the next frame."""
+        if index in self.scan.copies:
+            self.needles.append(None)
+            return
+        pixels = np.asarray(1 - frame.pixels if self.scan.exposure.inverted else frame.pixels, dtype=np.float32)
+        self.since_search += 1
+        same_view = self.last_index >= 0 and self.scan.views[index] == self.scan.views[self.last_index]
+        found = self._follow(index, pixels) if self.last is not None and same_view else None
+        lost = found is None
+        if (lost and (self.since_search >= SEARCH_EVERY or not self.searched)) or self.since_search >= CHECK_EVERY:
+            found = self._search(index, pixels, found)
+        if found is not None:
+            self._remember(index, found)
+        self.needles.append(found)
+
+    def done(self) -> Track:
+        """The track, its doubts widened where a frame stands out against its neighbours."""
+        return Track(needles=tuple(_with_jumps(self.needles, self.scan)), searched=tuple(self.searched))
+
+    def _follow(self, index: int, pixels: FloatImage) -> Needle | None:
+        last = self._predicted(index)
+        width = last.width_px
+        back = min(PIECE_WIDTHS * width, max(last.length_px, 4 * width)) / 2
+        centre = last.tip[0] + back * last.axis[0], last.tip[1] + back * last.axis[1]
+        bar = Bar(centre=centre, direction=last.axis, width_px=width, bright=True, score=1.0)
+        shaft = fit_shaft(pixels, self._usable, bar, piece_px=1.2 * back)
+        if shaft is None or not _alike(shaft, last, self.support):
+            return None
+        # the shaft's axis was started toward the hub: its beginning is the tip
+        section = fit_section(pixels, shaft, at_stop=False)
+        tip = fit_tip(pixels, shaft, section, at_stop=False)
+        needle = _needle(shaft, tip, section, last)
+        self.support = max(self.support, min(shaft.support, 2.0))
+        step = (needle.tip[0] - last.tip[0]) * last.axis[0] + (needle.tip[1] - last.tip[1]) * last.axis[1]
+        return needle if abs(step) < STEP_WIDTHS * width else None
+
+    @property
+    def _usable(self) -> FloatImage:
+        return self.scan.exposure.field.astype(np.float32)
+
+    def _predicted(self, index: int) -> Needle:
+        """The last needle moved with the patient, and on with its own speed."""
+        assert self.last is not None
+        before, now = (self._pose(i) for i in (self.last_index, index))
+        tip = now.move(before.back(self.last.tip))
+        far = now.move(before.back((self.last.tip[0] + 100 * self.last.axis[0], self.last.tip[1] + 100 * self.last.axis[1])))
+        axis = (far[0] - tip[0]) / 100, (far[1] - tip[1]) / 100
+        way = self.speed_px * (index - self.last_index)
+        return replace(self.last, tip=(tip[0] - way * axis[0], tip[1] - way * axis[1]), axis=axis)
+
+    def _pose(self, index: int) -> Alignment:
+        return self.scan.poses[index].scaled(self.scan.factor)
+
+    def _search(self, index: int, pixels: FloatImage, followed: Needle | None) -> Needle | None:
+        self.searched.append(index)
+        self.since_search = 0
+        exposure = self._exposure(pixels)
+        width = self.expected if self.last is None else self.last.width_px
+        try:
+            found = locate_needle(exposure, prior=self.prior, expected_width_px=width)
+        except NotAssessable:
+            return followed
+        if followed is not None:
+            gap = np.hypot(found.tip[0] - followed.tip[0], found.tip[1] - followed.tip[1])
+            if gap < AGREE_WIDTHS * followed.width_px or found.confidence < 0.8:
+                return followed
+            # two answers: neither is sure
+            doubt = float(gap) / 2
+            better = found if self.last is None or found.confidence > followed.confidence else followed
+            return replace(better, tip_sd_along_px=float(np.hypot(better.tip_sd_along_px, doubt)))
+        if found.confidence < LEAST_SURE:
+            return None
+        self.support = 0.0
+        return found
+
+    def _exposure(self, pixels: FloatImage) -> Exposure:
+        field = self.scan.exposure.field
+        low, high = float(pixels[field].min()), float(pixels[field].max())
+        stretched = np.clip((pixels - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
+        return replace(self.scan.exposure, attenuation=stretched, bars=None)
+
+    def _remember(self, index: int, found: Needle) -> None:
+        if self.last is not None and self.scan.views[index] == self.scan.views[self.last_index]:
+            before, now = self._pose(self.last_index), self._pose(index)
+            rest = now.move(before.back(self.last.tip))
+            way = (rest[0] - found.tip[0]) * found.axis[0] + (rest[1] - found.tip[1]) * found.axis[1]
+            speed = way / max(index - self.last_index, 1)
+            self.speed_px = 0.5 * self.speed_px + 0.5 * float(np.clip(speed, -2 * found.width_px, 2 * found.width_px))
+        self.last, self.last_index = found, index
+
+
+def _alike(shaft: Shaft, last: Needle, support: float) -> bool:
+    cosine = shaft.axis[0] * last.axis[0] + shaft.axis[1] * last.axis[1]
+    dr, dc = shaft.point(shaft.start_px)[0] - last.tip[0], shaft.point(shaft.start_px)[1] - last.tip[1]
+    across = abs(dr * last.axis[1] - dc * last.axis[0])
+    ratio = shaft.width_px / last.width_px
+    return (
+        cosine > TURN_COS
+        and across < OFF_WIDTHS * last.width_px
+        and 1 / WIDTH_RATIO < ratio < WIDTH_RATIO
+        and shaft.support > max(LEAST_SUPPORT * support, LEAST_SUPPORT)
+    )
+
+
+def _needle(shaft: Shaft, tip: Tip, section: Section, last: Needle) -> Needle:
+    lever = abs(tip.along_px - (shaft.start_px + shaft.stop_px) / 2)
+    return replace(
+        last,
+        tip=shaft.point(tip.along_px),
+        axis=shaft.axis,
+        width_px=section.width_px,
+        width_sd_px=section.width_sd_px,
+        tip_sd_along_px=tip.sd_px,
+        tip_sd_across_px=float(np.sqrt(shaft.across_sd_px**2 + (lever * shaft.angle_sd_rad) ** 2 + 0.15**2)),
+        length_px=abs(shaft.stop_px - tip.along_px),
+        alternatives=(),
+    )
+
+
+def _with_jumps(needles: list[Needle | None], scan: Scan) -> list[Needle | None]:
+    """Widen the doubt of a tip that its neighbours in time, moved with the patient, do not confirm."""
+    placed = [None if n is None else scan.poses[i].scaled(scan.factor).back(n.tip) for i, n in enumerate(needles)]
+    out: list[Needle | None] = []
+    for index, needle in enumerate(needles):
+        if needle is None:
+            out.append(None)
+            continue
+        here = placed[index]
+        near = [p for k in range(max(0, index - 2), min(len(placed), index + 3)) if k != index and (p := placed[k]) is not None]
+        if here is None or len(near) < 2:
+            out.append(needle)
+            continue
+        middle = np.median(np.array(near), axis=0)
+        off = JUMP_SHARE * float(np.hypot(here[0] - middle[0], here[1] - middle[1]))
+        out.append(replace(needle, tip_sd_along_px=float(np.hypot(needle.tip_sd_along_px, off))))
+    return out
