@@ -64,7 +64,7 @@ def said(out: Path) -> list[tuple]:
 @pytest.mark.parametrize(
     "verdict",
     [
-        {"thin_below_mm": 8.0, "thick_from_mm": 9.0, "abstain_above_u_mm": 6.0, "thin_margin_mm": 30.0, "shallow_below_mm": 60.0},
+        {"thin_below_mm": 8.0, "thick_from_mm": 9.0, "abstain_above_u_mm": 6.0, "thin_margin_mm": 30.0},
         {"min_bone_confidence": 0.0, "abstain_above_u_mm": 50.0, "thick_from_mm": 5.6},
     ],
     ids=["thicker", "lenient"],

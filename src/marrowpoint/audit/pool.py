@@ -157,7 +157,9 @@ class Pool:
 
     def _give(self, worker: _Worker, given: _Given) -> None:
         worker.given = given
-        worker.deadline = monotonic() + self._limit_s
+        # a study comes as a whole, its frames together
+        parts = len(given.task.frames) if isinstance(given.task, StudyTask) else 1
+        worker.deadline = monotonic() + self._limit_s * max(parts, 1)
         worker.tell(given.task)
 
     def _listen(self) -> Iterator[tuple[Task, Event]]:

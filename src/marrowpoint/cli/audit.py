@@ -89,11 +89,13 @@ def audit(  # noqa: PLR0913, PLR0917  (options of a command)
     entries = () if ledger is None else read_or_refuse(read_entries, ledger) if ledger.exists() else refuse("no such --ledger")
     check_writable(out)
     images = [image for image in existing_images([folder]) if not image.path.is_relative_to(out.absolute())]
+    if not images:
+        refuse(f"no DICOM file in {printable(str(folder))} but those in --out")
     if (out / DATABASE).exists() and not resume:
         refuse(f"an audit stands in {printable(str(out))}: --resume goes on with it, or give another folder")
     # a polite stop is like an interruption from the keyboard
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    asked = _Asked(workers=workers or _cores(), scheduler=scheduler, limit_s=time_limit)
+    asked = _Asked(workers=min(workers or _cores(), len(images)), scheduler=scheduler, limit_s=time_limit)
     try:
         with only_audit(out), closing(open_audit(out / DATABASE, create=True)) as db:
             _analyse(db, out, images, job, asked)
