@@ -81,16 +81,11 @@ def audit(  # noqa: PLR0913, PLR0917  (options of a command)
     Exit status: 0 every image was analysed, whatever the verdicts; 1 some file could not be read or analysed; 2 wrong use;
     130 stopped, and --resume goes on.
     """
-    # what is missing is said now, not after hours of work
-    for wanted, name, extra in ((dicom, "highdicom", "archive"), (tables, "pyarrow", "tables"), (tables, "openpyxl", "tables")):
-        if wanted and find_spec(name) is None:
-            refuse(f"this needs {name}: install it with  pip install 'marrowpoint[{extra}]'")
+    _refuse_missing(dicom=dicom, tables=tables)
     job = _job(procedure, profile, needle)
-    entries = () if ledger is None else read_or_refuse(read_entries, ledger) if ledger.exists() else refuse("no such --ledger")
+    entries = _entries(ledger)
     check_writable(out)
-    images = [image for image in existing_images([folder]) if not image.path.is_relative_to(out.absolute())]
-    if not images:
-        refuse(f"no DICOM file in {printable(str(folder))} but those in --out")
+    images = _images(folder, out)
     if (out / DATABASE).exists() and not resume:
         refuse(f"an audit stands in {printable(str(out))}: --resume goes on with it, or give another folder")
     # a polite stop is like an interruption from the keyboard
@@ -117,6 +112,27 @@ def audit(  # noqa: PLR0913, PLR0917  (options of a command)
     for what, why in left_out:
         typer.echo(f"no DICOM object of {what}: {why}", err=True)
     raise typer.Exit(SOME_FAILED if failures or left_out else OK)
+
+
+def _refuse_missing(*, dicom: bool, tables: bool) -> None:
+    """What is not installed is said now, not after hours of work."""
+    for wanted, name, extra in ((dicom, "highdicom", "archive"), (tables, "pyarrow", "tables"), (tables, "openpyxl", "tables")):
+        if wanted and find_spec(name) is None:
+            refuse(f"this needs {name}: install it with  pip install 'marrowpoint[{extra}]'")
+
+
+def _entries(ledger: Path | None) -> tuple[Entry, ...]:
+    if ledger is None:
+        return ()
+    if not ledger.exists():
+        refuse(f"--ledger {printable(str(ledger))} does not exist")
+    return read_or_refuse(read_entries, ledger)
+
+
+def _images(folder: Path, out: Path) -> list[ImageFile]:
+    """Images of the folder; what an audit wrote into it does not count."""
+    images = [image for image in existing_images([folder]) if not image.path.is_relative_to(out.absolute())]
+    return images or refuse(f"no DICOM file in {printable(str(folder))} but those in --out")
 
 
 def _dicom(
