@@ -18,6 +18,8 @@ from napari_marrowpoint.desk import Desk
 
 # a person who leafs through frames stays on one at least this long before it is analysed [ms]
 PAUSE_MS = 40
+# how often to look for decisions of other windows [ms]
+ROUND_MS = 2000
 
 
 class Analysis(QObject):
@@ -38,6 +40,10 @@ class Analysis(QObject):
         self._pause.setSingleShot(True)
         self._pause.setInterval(PAUSE_MS)
         self._pause.timeout.connect(self._look)
+        self._round = QTimer(self)
+        self._round.setInterval(ROUND_MS)
+        self._round.timeout.connect(desk.look_around)
+        self._round.start()
         desk.wanted.connect(self._want)
 
     @property
@@ -67,6 +73,7 @@ class Analysis(QObject):
         self._closed = True
         self.stop()
         self._pause.stop()
+        self._round.stop()
 
     def go_on(self) -> None:
         """Analyse what still waits."""

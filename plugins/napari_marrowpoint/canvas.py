@@ -280,7 +280,7 @@ class Canvas:
         """Middle of the words, to the left or right of their point."""
         half = np.array([LETTER_ROW, LETTER_COLUMN * len(label.text)]) * LETTERS_PT * step
         side = -1.0 if label.toward[1] < 0 else 1.0
-        middle = np.asarray(label.at) + (0.0, side * (half[1] + GAP_PX * step))
+        middle = np.add(label.at, (0.0, side * (half[1] + GAP_PX * step)))
         size = np.asarray(self.layers[PICTURE].data.shape[-2:])
         return np.asarray(np.clip(middle, half, np.maximum(size - half, half)))
 

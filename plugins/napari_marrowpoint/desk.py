@@ -72,12 +72,14 @@ class Desk:
         found = place_ledger(request.folder, request.ledger, data_folder=data_folder)
         self.ledger_path, self.ledger_note = found.path, found.note
         self.session = Session(profile=profile, provenance=self.analyst.provenance, ledger=open_ledger(found.path))
+        self.session.refresh()
         self.place: int | None = None
         self.frame: Frame | None = None
         self.base: Assessment | None = None
         self.shown: Assessment | None = None
         self.corrections = Corrections()
         self.partner_wanted = False
+        self._given: dict[int, Assessment] = {}
         self._kept: OrderedDict[int, Assessment] = OrderedDict()
         self._stack: tuple[ImageFile, FrameStack] | None = None
 
@@ -94,8 +96,8 @@ class Desk:
     @property
     def picture(self) -> Any:
         """What the screen shows: a frame's pixels, or its whole run."""
-        if self.frame is None or self._stack is None:
-            return None
+        if self.frame is None or self.place in self._given or self._stack is None:
+            return None if self.frame is None else self.frame.pixels
         stack = self._stack[1]
         return stack if len(stack) > 1 else self.frame.pixels
 
@@ -108,6 +110,14 @@ class Desk:
         row = self.session.add(listed)
         self.rows_changed.emit((row,))
         if self.place is None and row.state is not State.FAILURE:
+            self.go(row.place)
+
+    def give(self, name: str, assessment: Assessment) -> None:
+        """Take an assessment that belongs to no file: an example."""
+        row = self.session.add(Listed(image=ImageFile(path=Path(name), relative_path=name)))
+        self._given[row.place] = assessment
+        self.rows_changed.emit((self.session.finish(row.place, assessment),))
+        if self.place is None:
             self.go(row.place)
 
     def listed_all(self) -> None:
@@ -126,7 +136,9 @@ class Desk:
         self.place, self.base, self.shown, self.frame = place, None, None, None
         self.corrections = Corrections()
         row = self.session.row(place)
-        if row.state is not State.FAILURE:
+        if place in self._given:
+            self.frame = self._given[place].frame
+        elif row.state is not State.FAILURE:
             try:
                 self.frame = self._stack_of(row.image).frame(row.frame_number)
             except MarrowpointError as error:
@@ -136,8 +148,8 @@ class Desk:
         self.moved.emit(place)
         if self.frame is None:
             self.shown_changed.emit(None)
-        elif place in self._kept:
-            self._set_base(self._kept[place])
+        elif (whole := self._whole(place)) is not None:
+            self._set_base(whole)
         else:
             self.shown_changed.emit(None)
             self.wanted.emit(place)
@@ -173,14 +185,14 @@ class Desk:
             return None
         for place in (self.place, self.partner if self.partner_wanted else None, self.place + 1):
             there = place is not None and place < len(self.session)
-            if place is not None and there and place not in self._kept and self.session.row(place).state is not State.FAILURE:
+            if place is not None and there and not self.holds(place) and self.session.row(place).state is not State.FAILURE:
                 return place
         return None
 
     def _show_partner(self) -> None:
         partner = self.partner
-        if partner is None or partner in self._kept:
-            self.partner_changed.emit(None if partner is None else self._kept[partner])
+        if partner is None or self.holds(partner):
+            self.partner_changed.emit(None if partner is None else self._whole(partner))
         else:
             self.partner_changed.emit(None)
             self.wanted.emit(partner)
@@ -192,9 +204,18 @@ class Desk:
         elif self.session.row(finished.place).state is not State.VERDICT:
             self.rows_changed.emit((self.session.finish(finished.place, finished.assessment),))
 
+    def look_around(self) -> None:
+        """Take in what other windows wrote into the ledger."""
+        try:
+            changed = self.session.refresh()
+        except MarrowpointError:
+            return  # the ledger is out of reach for now; a decision will say so
+        if changed:
+            self.rows_changed.emit(changed)
+
     def holds(self, place: int) -> bool:
         """Whether a frame can be shown without analysing it again."""
-        return place in self._kept
+        return self._whole(place) is not None
 
     def preview(self, **fields: Any) -> None:
         """Show what a correction would make of the frame; nothing is kept."""
@@ -270,7 +291,7 @@ class Desk:
         self.analyst = replace(self.analyst, profile=profile)
         self.session.restate(self.analyst.provenance, profile)
         for row in self.session.rows:
-            if row.state is State.VERDICT:
+            if row.state is State.VERDICT and row.place not in self._given:
                 self.session.reset(row.place)
         self._kept.clear()
         self.rows_changed.emit(self.session.rows)
@@ -299,6 +320,9 @@ class Desk:
             if entry.rater == self.rater and entry.action in (Action.ACCEPT, Action.CORRECT, Action.REJECT, Action.WITHDRAW):
                 return entry.corrections or Corrections()
         return Corrections()
+
+    def _whole(self, place: int) -> Assessment | None:
+        return self._given.get(place) or self._kept.get(place)
 
     def _set_base(self, assessment: Assessment) -> None:
         self.base, self.frame = assessment, assessment.frame

@@ -12,7 +12,7 @@ class Key:
     Parameters
     ----------
     does : str
-        Name of the method of `review.Review`.
+        Name of the method of `commands.Commands`.
     keys : tuple of str
         As Qt writes them; any of them does it.
     what : str
@@ -63,6 +63,7 @@ KEYS = (
     Key(does="zoom_tip", keys=("Z",), what="the tip, large; again: the whole picture", group=SHOW),
     Key(does="show_why", keys=("Y",), what="why: reasons, numbers, what is missing", group=SHOW),
     Key(does="show_partner", keys=("P",), what="the other view beside it", group=SHOW),
+    Key(does="export", keys=("X",), what="save record and overlay of this frame", group=SHOW),
     Key(does="show_keys", keys=("F1", "?"), what="this card", group=SHOW),
 )
 

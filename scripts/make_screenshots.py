@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""Make the pictures of docs/review.md from the real window: phantom pictures and drawn examples, no patient.
+
+usage: xvfb-run -a -s "-screen 0 2600x1500x24" python scripts/make_screenshots.py [FOLDER [WIDTH HEIGHT]]
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import napari
+import numpy as np
+from PIL import Image
+from qtpy.QtGui import QImage
+from qtpy.QtWidgets import QApplication
+
+from marrowpoint.read import read_profile
+from marrowpoint.review.launch import ReviewRequest
+from napari_marrowpoint.examples import examples
+from napari_marrowpoint.review import Review, make_room, open_review
+from napari_marrowpoint.tools import Tool
+
+ROOT = Path(__file__).parents[1]
+STUDY = ("psis_iliac_oblique.dcm", "psis_tangential.dcm", "thin_wing.dcm", "advancing_multiframe.dcm", "us_above_cortex.dcm")
+COLOURS = 200
+
+
+def main() -> None:
+    out = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "review"
+    size = (int(sys.argv[2]), int(sys.argv[3])) if len(sys.argv) > 3 else (1280, 800)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as place:
+        for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
+            os.environ[name] = place
+        viewer = napari.Viewer(title="marrowpoint review")
+        viewer.window.resize(*size)
+        make_room(viewer)
+        _, review = viewer.window.add_plugin_dock_widget("marrowpoint", "Review")
+        settle()
+        draw_examples(review, out)
+        draw_study(viewer, Path(place), out)
+        viewer.close()
+
+
+def draw_examples(review: Review, out: Path) -> None:
+    review.open_examples(examples(read_profile()))
+    review.set_rater("A. Reader")
+    settle()
+    shoot(review, out / "verdict.png")
+    review.desk.go(2)
+    review.commands.toggle_thickness()
+    settle()
+    shoot(review, out / "thin.png")
+    review.commands.toggle_thickness()
+    review.desk.go(0)
+    row, column = review.desk.shown.needle.tip
+    review.desk.correct(tip=(row + 25, column + 50))
+    review.commands.edit_outline()
+    settle()
+    shoot(review, out / "correct.png")
+    review.tools.put_down()
+    review.commands.show_keys()
+    settle()
+    save(review.commands._card.grab().toImage(), out / "keys.png")
+    review.commands.show_keys()
+
+
+def draw_study(viewer: Any, place: Path, out: Path) -> None:
+    folder = place / "phantom study"
+    folder.mkdir()
+    for name in STUDY:
+        shutil.copy(ROOT / "sample_dicom" / name, folder / name)
+    (folder / "torn.dcm").write_bytes(b"not a picture")
+    review = open_review(viewer, [folder], ReviewRequest(folder=folder, rater="A. Reader"))
+    wait(lambda: review.desk.place is not None and len(review.desk.session) == 8)
+    wait(lambda: not review.analysis.busy)
+    names = [row.name.rsplit("/", 1)[-1] for row in review.desk.session.rows]
+    review.desk.go(names.index("psis_tangential.dcm"))
+    wait(lambda: review.desk.shown is not None)
+    review.commands.accept()
+    review.desk.go(names.index("psis_tangential.dcm"))
+    review.commands.show_partner()
+    wait(lambda: review.partner.assessment is not None and review.desk.shown is not None)
+    settle()
+    shoot(review, out / "partner.png")
+    review.shut()
+
+
+def shoot(review: Review, path: Path) -> None:
+    assert review.tools.tool in Tool
+    save(review.window().grab().toImage(), path)
+
+
+def save(image: QImage, path: Path) -> None:
+    image = image.convertToFormat(QImage.Format.Format_RGB888)
+    bits = image.constBits()
+    bits.setsize(image.sizeInBytes())
+    rows = np.frombuffer(bits, np.uint8).reshape(image.height(), image.bytesPerLine())[:, : 3 * image.width()]
+    picture = Image.fromarray(rows.reshape(image.height(), image.width(), 3).copy())
+    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
+
+
+def wait(until: Callable[[], Any], seconds: float = 600) -> None:
+    end = time.monotonic() + seconds
+    while not until():
+        if time.monotonic() > end:
+            raise TimeoutError("the window did not get there")
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+def settle() -> None:
+    for _ in range(25):
+        QApplication.processEvents()
+        time.sleep(0.02)
+
+
+if __name__ == "__main__":
+    main()

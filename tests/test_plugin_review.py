@@ -1,0 +1,328 @@
+"""The review in a real napari window: real mouse, real keys, real ledger."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from marrowpoint.review import Action, read_entries
+from marrowpoint.review.launch import ReviewRequest
+from marrowpoint.review.session import State
+from marrowpoint.verdict import Code
+
+pytest.importorskip("napari", reason="napari is not installed")
+pytest.importorskip("pytestqt", reason="pytest-qt is not installed")
+if sys.platform == "linux" and not os.environ.get("DISPLAY"):
+    pytest.skip("no screen", allow_module_level=True)
+
+from qtpy.QtCore import QEvent, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QWidget
+
+from napari_marrowpoint.canvas import camera_of, overlays_of
+from napari_marrowpoint.review import Review, open_review
+from napari_marrowpoint.tools import Tool
+
+pytestmark = pytest.mark.gui
+SAMPLES = Path(__file__).parents[1] / "sample_dicom"
+LONG_S = 120  # on a machine that does other things as well
+
+
+@pytest.fixture
+def viewer(make_napari_viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An empty window; nothing of the user's own is touched."""
+    for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path / "user"))
+    return make_napari_viewer(show=True)
+
+
+def wait(until: Callable[[], Any], *, seconds: float = LONG_S) -> None:
+    """Let the window work until something holds."""
+    end = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < end, "the window did not get there"
+        QApplication.processEvents()
+        time.sleep(0.005)
+    QApplication.processEvents()
+
+
+def begin(viewer: Any, folder: Path, rater: str = "A. Reader", **asked: Any) -> Review:
+    """A review whose first frame has been measured."""
+    review = open_review(viewer, [folder], ReviewRequest(folder=folder, rater=rater, **asked))
+    wait(lambda: review.desk.place is not None)
+    wait(lambda: review.desk.shown is not None or review.desk.row.state is State.FAILURE)
+    return review
+
+
+def idle(review: Review) -> None:
+    """Wait for the threads, so that no test leaves one behind."""
+    wait(lambda: not review.analysis.busy)
+
+
+class Mouse:
+    """Real mouse events on the canvas, in pixels of the frame."""
+
+    def __init__(self, review: Review) -> None:
+        self.review = review
+        (self.widget,) = [w for w in review.window().findChildren(QWidget) if type(w).__name__ == "CanvasBackendDesktop"]
+
+    def place(self, point: tuple[float, float]) -> QPointF:
+        camera, ground = camera_of(self.review.viewer), self.review.canvas.ground
+        row, column = (np.multiply(point, ground.scale) - np.asarray(camera.center)[-2:]) * camera.zoom
+        return QPointF(self.widget.width() / 2 + column, self.widget.height() / 2 + row)
+
+    def send(self, kind: QEvent.Type, point: tuple[float, float], button: Any, held: Any) -> None:
+        at = self.place(point)
+        there = QPointF(self.widget.mapToGlobal(at.toPoint()))
+        QApplication.sendEvent(self.widget, QMouseEvent(kind, at, there, button, held, Qt.KeyboardModifier.NoModifier))
+        QApplication.processEvents()
+
+    def press(self, point: tuple[float, float]) -> None:
+        self.send(QEvent.Type.MouseButtonPress, point, Qt.MouseButton.LeftButton, Qt.MouseButton.LeftButton)
+
+    def move(self, point: tuple[float, float], *, held: bool = True) -> None:
+        buttons = Qt.MouseButton.LeftButton if held else Qt.MouseButton.NoButton
+        self.send(QEvent.Type.MouseMove, point, Qt.MouseButton.NoButton, buttons)
+
+    def release(self, point: tuple[float, float]) -> None:
+        self.send(QEvent.Type.MouseButtonRelease, point, Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton)
+
+    def pull(self, start: tuple[float, float], end: tuple[float, float], steps: int = 4) -> None:
+        self.press(start)
+        for share in np.linspace(0, 1, steps + 1)[1:]:
+            self.move(tuple(np.asarray(start) + share * np.subtract(end, start)))
+        self.release(end)
+
+    def click(self, point: tuple[float, float]) -> None:
+        self.move(point, held=False)
+        self.press(point)
+        self.release(point)
+
+
+def key(review: Review, code: Any, modifier: Any = None) -> None:
+    """A real key press in the window."""
+    window = review.window()
+    if QApplication.activeWindow() is not window:
+        window.activateWindow()
+        wait(lambda: QApplication.activeWindow() is window)
+    QTest.keyClick(window, code, modifier or Qt.KeyboardModifier.NoModifier)
+    QApplication.processEvents()
+
+
+def shifted(point: tuple[float, float], row: float, column: float) -> tuple[float, float]:
+    return point[0] + row, point[1] + column
+
+
+def test_a_sample_is_opened_corrected_undone_signed_and_found_again(viewer: Any, tmp_path: Path) -> None:
+    shutil.copy(SAMPLES / "psis_tangential.dcm", tmp_path / "view.dcm")
+    viewer.open(str(tmp_path / "view.dcm"), plugin="marrowpoint")
+    _, review = viewer.window.add_plugin_dock_widget("marrowpoint", "Review")
+    review.set_rater("A. Reader")
+    wait(lambda: review.desk.shown is not None)
+    found = review.desk.shown
+    names = {layer.name for layer in viewer.layers}
+    assert {"picture", "hip bone", "needle", "handles", "lengths"} <= names
+    assert review.banner.text == found.verdict.text
+    assert len({str(layer.units) for layer in viewer.layers}) == 1
+    assert overlays_of(viewer)[0].visible
+    assert "scale from" in overlays_of(viewer)[1].text
+
+    mouse, before = Mouse(review), found.placement.tip_to_cortex.value
+    zoom = camera_of(viewer).zoom, tuple(camera_of(viewer).center)
+    target = shifted(found.needle.tip, 12, -18)
+    mouse.press(found.needle.tip)
+    mouse.move(target)
+    wait(lambda: review.desk.shown.needle.tip == pytest.approx(target, abs=0.5), seconds=10)
+    assert review.desk.shown.placement.tip_to_cortex.value != before  # the number follows while the mouse still pulls
+    assert review.desk.corrections.empty
+    mouse.release(target)
+    assert review.desk.corrections.fields_set == ("tip",)
+    assert review.desk.shown.needle.located_by == "reader A. Reader"
+    assert (camera_of(viewer).zoom, tuple(camera_of(viewer).center)) == zoom, "the pull moved the picture"
+    assert "corrected by A. Reader" in review.banner.note
+    assert "tip, by A. Reader" in review.panel.why.toPlainText()
+    assert np.allclose(review.canvas.handle_places()[0], target, atol=0.5)
+
+    key(review, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert review.desk.shown.placement.tip_to_cortex.value == before
+    key(review, Qt.Key.Key_Y, Qt.KeyboardModifier.ControlModifier)
+    assert review.desk.shown.needle.tip == pytest.approx(target, abs=0.5)
+    key(review, Qt.Key.Key_Up, Qt.KeyboardModifier.ShiftModifier)
+    assert review.desk.shown.needle.tip[0] == pytest.approx(target[0] - 0.1, abs=0.5)
+    idle(review)
+    key(review, Qt.Key.Key_A)
+    (entry,) = read_entries(review.desk.ledger_path)
+    assert entry.action is Action.CORRECT
+    assert entry.rater == "A. Reader"
+    assert entry.before.numbers["tip_to_cortex"]["value"] == pytest.approx(before, abs=1e-3)
+    assert entry.after.numbers["tip_to_cortex"]["value"] != entry.before.numbers["tip_to_cortex"]["value"]
+
+    review.open([tmp_path / "view.dcm"])
+    wait(lambda: review.desk.shown is not None)
+    wait(lambda: "corrected by A. Reader" in review.banner.note)
+    assert review.desk.shown.needle.tip == pytest.approx(entry.corrections.tip)
+    assert "corrected" in review.panel.history.text()
+    idle(review)
+
+
+def test_a_folder_is_reviewed_by_keys_alone(viewer: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    for name in ("advancing_multiframe.dcm", "no_needle.dcm", "us_above_cortex.dcm"):
+        shutil.copy(SAMPLES / name, folder / name)
+    (folder / "broken.dcm").write_bytes(b"no picture")
+    review = begin(viewer, folder, ledger=tmp_path / "elsewhere" / "ledger.sqlite")
+    wait(lambda: len(review.desk.session) == 6 and all(row.state is not State.WAITING for row in review.desk.session.rows))
+    idle(review)
+    assert "1 unreadable" in review.list.count.text()
+    assert viewer.dims.ndim == 3
+    assert "1/3" in review.banner.note
+
+    key(review, Qt.Key.Key_Right)
+    assert viewer.dims.current_step[0] == 1
+    assert "2/3" in review.banner.note
+    viewer.dims.set_current_step(0, 2)  # the slider leads as well
+    assert review.desk.row.frame_number == 3
+    wait(lambda: review.desk.shown is not None)
+    key(review, Qt.Key.Key_Right)
+    assert review.desk.row.failure == "not_dicom"
+    assert "Cannot be read" in review.banner.text
+    assert "picture" not in [layer.name for layer in viewer.layers]
+    key(review, Qt.Key.Key_Right)
+    wait(lambda: review.desk.shown is not None)
+    assert viewer.dims.ndim == 2
+    assert review.desk.shown.verdict.code is Code.NOT_ASSESSABLE
+
+    key(review, Qt.Key.Key_R)
+    wait(review.panel.reject_menu.isVisible)
+    QTest.keyClick(review.panel.reject_menu, Qt.Key.Key_6)
+    wait(lambda: review.desk.row.name.endswith("us_above_cortex.dcm"))
+    wait(lambda: review.desk.shown is not None)
+    assert review.desk.shown.verdict.code is Code.ABOVE_CORTEX
+    key(review, Qt.Key.Key_M)
+    assert review.panel.line.isVisible()
+    QTest.keyClicks(review.panel.line, "far away, n and b are letters here")
+    QTest.keyClick(review.panel.line, Qt.Key.Key_Return)
+    key(review, Qt.Key.Key_F)
+    key(review, Qt.Key.Key_A)
+    entries = read_entries(tmp_path / "elsewhere" / "ledger.sqlite")
+    assert [entry.action for entry in entries] == [Action.REJECT, Action.COMMENT, Action.FLAG, Action.ACCEPT]
+    assert [entry.reason for entry in entries] == ["wrong picture", "far away, n and b are letters here", "", ""]
+    assert review.desk.row.frame_number == 1  # on to what is not reviewed
+    wait(lambda: review.desk.shown is not None)
+    key(review, Qt.Key.Key_4)
+    key(review, Qt.Key.Key_1)
+    assert not any(layer.visible for layer in viewer.layers if layer.name == "hip bone")
+    assert all(layer.visible for layer in viewer.layers if layer.name == "bone thickness")
+    key(review, Qt.Key.Key_F1)
+    assert review.commands._card.isVisible()
+    review.commands._card.close()
+    idle(review)
+
+
+def test_outline_needle_scale_and_gauge_are_set_by_hand(viewer: Any, tmp_path: Path) -> None:
+    shutil.copy(SAMPLES / "marginal_ap.dcm", tmp_path / "view.dcm")
+    review = begin(viewer, tmp_path / "view.dcm")
+    idle(review)
+    mouse = Mouse(review)
+    assert review.desk.shown.calibration.spacing is None
+    assert review.canvas.ground.units == "px"
+
+    key(review, Qt.Key.Key_S)
+    assert review.tools.tool is Tool.SCALE
+    mouse.pull((100.0, 100.0), (100.0, 300.0))
+    assert review.panel.line.isVisible()
+    QTest.keyClicks(review.panel.line, "50")
+    QTest.keyClick(review.panel.line, Qt.Key.Key_Return)
+    assert review.desk.shown.calibration.spacing.mm_per_px == pytest.approx(0.25, rel=0.02)
+    assert {str(layer.units[0]) for layer in viewer.layers} == {"millimeter"}
+    assert review.tools.tool is Tool.LOOK
+
+    key(review, Qt.Key.Key_O)
+    line = review.tools._lines[0]
+    vertex = tuple(line[len(line) // 2])
+    mouse.pull(vertex, shifted(vertex, 9, 9))
+    assert "outline" in review.desk.corrections.fields_set
+    moved = np.concatenate(review.desk.corrections.outline)
+    assert np.hypot(*(moved - shifted(vertex, 9, 9)).T).min() < 1
+    count = len(moved)
+    mouse.move(shifted(vertex, 9, 9), held=False)
+    key(review, Qt.Key.Key_Delete)
+    assert len(np.concatenate(review.desk.corrections.outline)) == count - 1
+    key(review, Qt.Key.Key_Escape)
+    assert review.tools.tool is Tool.LOOK
+
+    key(review, Qt.Key.Key_T)
+    mouse.pull((200.0, 220.0), (120.0, 200.0))
+    assert review.desk.shown.needle.tip == pytest.approx((200.0, 220.0), abs=1)
+    steps = len(review.desk.corrections.fields_set)
+    key(review, Qt.Key.Key_T)
+    mouse.press((150.0, 150.0))
+    mouse.move((100.0, 150.0))
+    key(review, Qt.Key.Key_Escape)
+    mouse.release((100.0, 150.0))
+    assert review.desk.shown.needle.tip == pytest.approx((200.0, 220.0), abs=1), "Esc did not cancel"
+    assert len(review.desk.corrections.fields_set) == steps
+
+    review.panel.needle.setCurrentIndex(review.panel.needle.findData(2.41))
+    review.panel.needle.activated.emit(review.panel.needle.currentIndex())
+    assert review.desk.shown.outer_diameter_mm == 2.41
+    assert "set by A. Reader" in review.panel.needle.toolTip()
+
+    key(review, Qt.Key.Key_W)
+    edge = review.desk.shown.cortex.lines[0]
+    for share in (0.3, 0.4, 0.5):
+        mouse.click(tuple(edge[int(share * len(edge))]))
+    before = review.desk.corrections
+    key(review, Qt.Key.Key_Return)
+    assert review.desk.corrections.marks["outline"].at > before.marks["outline"].at
+    idle(review)
+
+
+def test_two_windows_on_one_ledger_and_a_crash(make_napari_viewer: Any, viewer: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    shutil.copy(SAMPLES / "us_above_cortex.dcm", folder / "a.dcm")
+    first = begin(viewer, folder, "first")
+    other = make_napari_viewer(show=True)
+    second = begin(other, folder, "second")
+    idle(first)
+    idle(second)
+    second.commands.accept()
+    first.commands.accept()
+    wait(lambda: "second" in first.banner.note and "first" in first.banner.note)
+    assert [entry.rater for entry in read_entries(folder / "marrowpoint-review.sqlite")] == ["second", "first"]
+    row, column = second.desk.shown.needle.tip
+    second.desk.correct(tip=(row + 3, column))
+    second.desk.journal._stream.close()  # the window dies without a word
+    second.desk.journal._guard.close()
+    second.open([folder])
+    wait(lambda: second.desk.shown is not None)
+    assert second.desk.shown.needle.tip == pytest.approx((row + 3, column))
+    idle(second)
+
+
+def test_closing_in_the_middle_of_an_analysis_leaves_nothing_behind(viewer: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(40):
+        shutil.copy(SAMPLES / "us_above_cortex.dcm", folder / f"{number:03d}.dcm")
+    review = open_review(viewer, [folder], ReviewRequest(folder=folder, rater="x"))
+    wait(lambda: len(review.desk.session) == 40)
+    wait(lambda: any(row.state is State.VERDICT for row in review.desk.session.rows))
+    analysis, journal = review.analysis, review.desk.journal
+    review.shut()
+    assert journal._stream.closed
+    wait(lambda: not analysis.busy)
+    assert review.desk is None
+    review.commands.go_next()  # keys without a review do nothing
+    review.commands.accept()
