@@ -109,4 +109,5 @@ def _flow(scene: UltrasoundScene, origin: np.ndarray) -> Mask:
     flow = ndimage.gaussian_filter(np.random.default_rng(scene.seed).standard_normal(scene.shape), 5) > 0.05
     inner = np.zeros(scene.shape, dtype=bool)
     inner[top + 1 : bottom, left + 1 : end] = True
-    return (box > 0) | (flow & inner)
+    coloured: Mask = (box > 0) | (flow & inner)
+    return coloured

@@ -20,7 +20,7 @@ from marrowpoint.ultrasound.scale import calibrate_scan, scale_of_region
 from marrowpoint.ultrasound.sector import ProbeKind, Sector
 from marrowpoint.ultrasound.segment import trace_surface
 from marrowpoint.ultrasound.shaft import Shaft
-from marrowpoint.ultrasound.surface import Surface, to_cortex, without_shaft
+from marrowpoint.ultrasound.surface import Surface, to_cortex, without_shaft, without_straight
 from marrowpoint.verdict import Code, Flag, Reason, Verdict
 
 NO_NEEDLE = NotAssessable("no_needle", "no straight bright shaft comes from the edge of the picture")
@@ -92,6 +92,10 @@ def _search(frame: Frame, sector: Sector, beams: BeamSpace, plane: Plane, profil
     except NotAssessable as error:
         refusals.append(error)
     shaft, suspects = locate_shaft(frame, sector, beams, surface, plane)
+    if shaft is None and surface is not None and (less := without_straight(surface, beams, plane)) is not surface:
+        # what passed for bone may be the needle itself, where it throws a shadow
+        shaft, others = locate_shaft(frame, sector, beams, less if less.seen.any() else None, plane)
+        surface, suspects = (surface, suspects) if shaft is None else (less if less.seen.any() else None, others)
     if shaft is None:
         refusals.insert(0, OUT_OF_PLANE if suspects else NO_NEEDLE)
     if surface is not None and shaft is not None:

@@ -110,11 +110,13 @@ class BeamSpace:
             mm_per_sample=2 * self.mm_per_sample,
         )
 
-    def beam_pitch(self, sample: float) -> float:
-        """Distance between neighbouring beams at a depth, in samples."""
+    def beam_pitch(self, sample: np.ndarray) -> np.ndarray:
+        """Distance between neighbouring beams at each depth, in samples."""
         s = self.sector
         pitch = (s.across_to - s.across_from) / (len(self.echo) - 1)
-        return pitch / self.step if s.kind is ProbeKind.LINEAR else pitch * (s.depth_from + sample * self.step) / self.step
+        depth = np.asarray(sample, np.float64)
+        wide = np.ones_like(depth) if s.kind is ProbeKind.LINEAR else s.depth_from + depth * self.step
+        return np.asarray(pitch / self.step * wide)
 
 
 def to_beams(pixels: FloatImage, sector: Sector, *, mm_per_column: float) -> BeamSpace:

@@ -14,6 +14,8 @@ STEEPEST_DEG = 78.0  # from the vertical; flatter needles lie along the layers a
 LENGTH_MM = 12.0  # shortest piece searched for
 WIDTH_MM = 1.2
 FLANK_MM = 3.4  # beyond the reverberations that stick to the shaft
+WALL_MM = 6.4  # beyond the far wall of the thickest needle (8G, 4.2 mm)
+SAME_DEG, SAME_MM = 22.0, 4.0  # a band so near to another is drawn to the same shaft
 MIN_CONTRAST = 0.06  # grey value over both flanks
 MAX_CANDIDATES = 4
 
@@ -48,7 +50,7 @@ def find_candidates(grid: FloatImage, known: Mask) -> list[tuple[float, Line]]:
             cv2.warpAffine(picture, matrix, (size, size), flags=way | cv2.WARP_INVERSE_MAP)
             for picture, way in ((grey, cv2.INTER_LINEAR), (mask, cv2.INTER_NEAREST))
         )
-        contrast = _contrast(*turned)
+        contrast = _contrast(*turned, upward=bool(angle > 0))
         for _ in range(2):
             row, column = np.unravel_index(int(np.argmax(contrast)), contrast.shape)
             value = float(contrast[row, column])
@@ -62,14 +64,24 @@ def find_candidates(grid: FloatImage, known: Mask) -> list[tuple[float, Line]]:
     return _distinct(found)
 
 
-def _contrast(grey: np.ndarray, mask: np.ndarray) -> FloatImage:
-    """Mean grey value of a band over that of both its flanks; 0 where any of them is not in the picture."""
+def _contrast(grey: np.ndarray, mask: np.ndarray, *, upward: bool) -> FloatImage:
+    """Mean grey value of a band over that of both its flanks; 0 where any of them is not in the picture.
+
+    `upward`: rows count toward the probe. On the far side the other wall of a thick needle may lie: it is looked past.
+    """
     kernel = (int(LENGTH_MM / PITCH_MM) | 1, int(WIDTH_MM / PITCH_MM) | 1)
     band, share = cv2.boxFilter(grey, cv2.CV_32F, kernel), cv2.blur(mask, kernel)
     flank = round(FLANK_MM / PITCH_MM)
     contrast: FloatImage = np.zeros_like(band)
     middle = contrast[flank:-flank]
-    np.maximum(band[: -2 * flank], band[2 * flank :], out=middle)
+    wall = round((WALL_MM - FLANK_MM) / PITCH_MM)
+    if upward:
+        near, far = band[2 * flank :], band[: -2 * flank]
+        far = np.minimum(far, np.vstack([far[:1].repeat(wall, axis=0), far[:-wall]]))
+    else:
+        near, far = band[: -2 * flank], band[2 * flank :]
+        far = np.minimum(far, np.vstack([far[wall:], far[-1:].repeat(wall, axis=0)]))
+    np.maximum(near, far, out=middle)
     np.subtract(band[flank:-flank], middle, out=middle)
     beside = np.minimum(share[: -2 * flank], share[2 * flank :])
     middle *= np.float32(1 / 255) * ((share[flank:-flank] >= 0.75 * 255) & (beside >= 0.5 * 255))
@@ -89,4 +101,4 @@ def _distinct(found: list[tuple[float, Line]]) -> list[tuple[float, Line]]:
 def _same(a: Line, b: Line) -> bool:
     cosine = a.direction[0] * b.direction[0] + a.direction[1] * b.direction[1]
     offset = (b.origin[0] - a.origin[0]) * a.normal[0] + (b.origin[1] - a.origin[1]) * a.normal[1]
-    return cosine > np.cos(np.radians(9.0)) and abs(offset) < 4.0
+    return cosine > np.cos(np.radians(SAME_DEG)) and abs(offset) < SAME_MM

@@ -133,7 +133,7 @@ def _weight(shaft: Shaft) -> float:
 def _is_needle(shaft: Shaft) -> bool:
     long_enough = min(shaft.visible_mm, shaft.tip_mm - shaft.entry_mm) >= MIN_VISIBLE_MM
     from_skin = shaft.depth_of_entry_mm <= ENTRY_MM and shaft.entry_depth_share <= MAX_ENTRY_SHARE
-    return long_enough and from_skin and shaft.visible_share >= MIN_SHARE
+    return long_enough and from_skin and shaft.visible_share >= MIN_SHARE and not shaft.leaves
 
 
 def _candidates(scan: Scan) -> list[tuple[float, Line]]:

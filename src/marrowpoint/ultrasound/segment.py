@@ -16,11 +16,16 @@ import numpy as np
 from marrowpoint.errors import NotAssessable
 from marrowpoint.frame import FloatImage
 from marrowpoint.ultrasound.beams import BeamSpace
-from marrowpoint.ultrasound.score import CREST_MM, Echoes, bone_score, echoes_of
+from marrowpoint.ultrasound.score import TAIL_MM, Echoes, bone_score, echoes_of
+from marrowpoint.ultrasound.sector import ProbeKind
 from marrowpoint.ultrasound.surface import Surface, length_mm, pieces, without_crumbs
 
 MIN_RISE = 0.22  # grey value from the tissue to the crest of bone
 MIN_RISE_SHARE = 0.7  # or of what the grey scale leaves above the tissue
+RISE_MM = 2.4  # over which the echo of bone rises from tissue to its crest: a pulse of 2 to 5 MHz, widened by the logarithm
+RISE_LINEAR_MM = 1.5  # of 6 to 15 MHz
+SHADOW_SEEN_MM = 4.0  # of picture behind an echo's tail: with less there is no shadow to see
+SHADOW_SHARE = 0.2  # of the beams of a piece that must have so much
 FLANK_MM = 15.0  # a flank may fall so far from one beam to the next
 NO_BONE = 0.34  # unary score below which "no bone" is the better explanation of a beam
 SWITCH = 1.6  # cost of a surface that begins or ends, in beams of good bone
@@ -141,7 +146,8 @@ def _crests(windows: np.ndarray, *, plateau: float) -> np.ndarray:
 
 def _without_layers(sample: np.ndarray, beams: BeamSpace, echoes: Echoes) -> np.ndarray:
     """Drop pieces that grow out of the tissue above without a step: layers of fat over a dark muscle, not bone."""
-    step = max(int(CREST_MM / beams.mm_per_sample / 2), 1)
+    rise_mm = RISE_LINEAR_MM if beams.sector.kind is ProbeKind.LINEAR else RISE_MM
+    step = max(round(rise_mm / beams.mm_per_sample / 2), 1)
     # where the gain is high, little room is left above tissue
     needed = min(MIN_RISE, MIN_RISE_SHARE * (echoes.brightest - echoes.tissue))
     smooth = echoes.smooth
@@ -150,6 +156,9 @@ def _without_layers(sample: np.ndarray, beams: BeamSpace, echoes: Echoes) -> np.
     weak = []
     for piece in found:
         at = np.clip(np.rint((sample[piece] - 0.5) / 2), 0, smooth.shape[1] - 1).astype(np.int64)
+        if np.mean(_behind(piece, sample, beams) > TAIL_MM + SHADOW_SEEN_MM) < SHADOW_SHARE:
+            weak.append(piece)
+            continue
         # the top of a crest stands out even where its flanks do not
         if np.percentile(smooth[piece, at] - smooth[piece, np.maximum(at - step, 0)], 80) >= needed:
             out[piece] = sample[piece]
@@ -161,3 +170,11 @@ def _without_layers(sample: np.ndarray, beams: BeamSpace, echoes: Echoes) -> np.
             if 0 <= neighbour < len(out) and 0 < (sample[end] - out[neighbour]) * beams.mm_per_sample < FLANK_MM:
                 out[piece] = sample[piece]
     return out
+
+
+def _behind(piece: np.ndarray, sample: np.ndarray, beams: BeamSpace) -> np.ndarray:
+    """How much of the picture lies behind the surface on each beam of a piece [mm]."""
+    known = beams.known[piece]
+    end = known.shape[1] - known[:, ::-1].argmax(axis=1)
+    behind: np.ndarray = (end - sample[piece]) * beams.mm_per_sample
+    return behind

@@ -18,6 +18,7 @@ from marrowpoint.ultrasound.surface import Surface
 COARSE_MM = 0.3  # sampling along the strip for the line
 ACROSS_MM = 6.0  # half width of the strip
 MIN_VISIBLE_MM = 8.0  # a shorter echo is no shaft: a needle crossing the plane shows as a dot
+EDGE_MM = 2.0  # a tip so near to the edge of the picture is none
 AHEAD_MM = (2.0, 6.0)
 DARK_SHARE = 0.3  # of the tissue beside: a shadow
 ON_LEVEL = 0.4  # of the shaft's contrast over tissue
@@ -59,6 +60,8 @@ class Shaft:
         Contrast of the last of the shaft as a share of `contrast`.
     shadow_ahead : bool
         Right ahead of the tip it is dark: what threw that shadow may be bone that shows no surface.
+    leaves : bool
+        It shows right to where it leaves the picture: a layer, or a needle whose tip is not in the picture.
     """
 
     line: Line
@@ -75,6 +78,7 @@ class Shaft:
     width_mm: float
     tip_share: float
     shadow_ahead: bool
+    leaves: bool
 
     @property
     def visibility(self) -> TipVisibility:
@@ -124,7 +128,7 @@ def measured_shaft(line: Line, scan: Scan) -> Shaft | None:
             return None
         line = line.moved(across=refit[0], turn=refit[1])
     shaft = ended_shaft(line, scan)
-    return None if shaft is None or _angle_to_beam(shaft, scan) > MAX_ANGLE_DEG else shaft
+    return None if shaft is None or _along_layers(shaft, scan) else shaft
 
 
 def ended_shaft(line: Line, scan: Scan) -> Shaft | None:
@@ -168,8 +172,18 @@ def ended_shaft(line: Line, scan: Scan) -> Shaft | None:
         contrast=level,
         width_mm=2 * FIRST_CREST_MM,
         tip_share=float(np.median(recent)) / level,
+        leaves=not meets_bone and along[-1] - tip_mm < EDGE_MM,
         shadow_ahead=not meets_bone and _shadow_ahead(line, scan, tip_mm),
     )
+
+
+def _along_layers(shaft: Shaft, scan: Scan) -> bool:
+    """Whether a shaft lies along the layers, at its tip or as a whole: then nothing tells it from one."""
+    start_mm = shaft.entry_mm + shaft.depth_of_entry_mm
+    ends = scan.beams.from_frame(scan.plane.to_frame(shaft.line.at(np.array([start_mm, shaft.tip_mm]))))
+    gained_mm = float(ends[1, 1] - ends[0, 1]) * scan.beams.mm_per_sample
+    flattest = np.cos(np.radians(MAX_ANGLE_DEG))
+    return _angle_to_beam(shaft, scan) > MAX_ANGLE_DEG or gained_mm < flattest * (shaft.tip_mm - start_mm)
 
 
 def _angle_to_beam(shaft: Shaft, scan: Scan) -> float:

@@ -12,10 +12,13 @@ from marrowpoint.profile import UltrasoundLimits
 from marrowpoint.ultrasound.beams import BeamSpace
 from marrowpoint.ultrasound.plane import Line, Plane
 
+STEEPEST, JUMP_MM = 8.0, (1.0, 3.0)  # neighbouring beams belong together to that slope, within those jumps
 MIN_RUN_MM = 3.0  # a shorter piece is speckle
 SHAFT_BAND_MM = (1.5, 4.5)  # a shaft and its copies: toward the probe, and away from it
 SURE_BONE = 0.7  # confidence of a beam
 ON_AXIS_MM, FOLLOWED_MM = 1.2, 12.0  # a line so near to the shaft's axis for so long is the shaft
+CROSSED_MM, CROSSING_MM = 0.6, 3.0  # bone that meets the axis at 22 degrees leaves that band within that length
+STRAIGHT_LENGTH_MM, STRAIGHT_MM, ASKEW = 6.0, 0.7, 0.4  # a piece so long, so straight and rising by that share of its length
 SHAFT_END_MM = 2.0  # nearer to the tip a line may well be bone
 
 
@@ -46,7 +49,7 @@ class Surface:
         return np.where(self.seen, self.sample, np.inf)
 
 
-def pieces(sample: np.ndarray, beams: BeamSpace, *, jump_mm: float = 3.0) -> list[np.ndarray]:
+def pieces(sample: np.ndarray, beams: BeamSpace) -> list[np.ndarray]:
     """Runs of neighbouring beams without a gap or a jump.
 
     Parameters
@@ -54,8 +57,6 @@ def pieces(sample: np.ndarray, beams: BeamSpace, *, jump_mm: float = 3.0) -> lis
     sample : ndarray of shape (B,)
         Depth of each beam [samples], NaN where there is none.
     beams : BeamSpace
-    jump_mm : float
-        Neighbouring beams further apart than this belong to different pieces [mm].
 
     Returns
     -------
@@ -65,13 +66,16 @@ def pieces(sample: np.ndarray, beams: BeamSpace, *, jump_mm: float = 3.0) -> lis
     seen = np.flatnonzero(np.isfinite(sample))
     if len(seen) == 0:
         return []
-    breaks = (np.diff(seen) > 1) | (np.abs(np.diff(sample[seen])) * beams.mm_per_sample > jump_mm)
+    jump = np.abs(np.diff(sample[seen])) * beams.mm_per_sample
+    pitch_mm = beams.beam_pitch(sample[seen[1:]]) * beams.mm_per_sample
+    # a surface steeper than that sends nothing back
+    breaks = (np.diff(seen) > 1) | (jump > np.clip(STEEPEST * pitch_mm, *JUMP_MM))
     return np.split(seen, np.flatnonzero(breaks) + 1)
 
 
 def length_mm(sample: np.ndarray, piece: np.ndarray, beams: BeamSpace) -> float:
     """Straight length of a piece, given as its beams [mm]."""
-    across = beams.beam_pitch(float(np.mean(sample[piece]))) * (len(piece) - 1)
+    across = float(beams.beam_pitch(np.mean(sample[piece]))) * (len(piece) - 1)
     return float(np.hypot(across, np.ptp(sample[piece]))) * beams.mm_per_sample
 
 
@@ -110,12 +114,54 @@ def without_shaft(surface: Surface, line: Line, tip_mm: float, beams: BeamSpace,
     followed = along[(np.abs(across) < ON_AXIS_MM) & (along < tip_mm - SHAFT_END_MM)]
     if len(followed) == 0 or np.ptp(followed) < FOLLOWED_MM:
         on_shaft &= surface.confidence[index] < SURE_BONE
+    on_shaft |= _follows(along, across, index, along > tip_mm - SHAFT_END_MM)
     if not on_shaft.any():
         return surface
     sample = surface.sample.copy()
     sample[index[on_shaft]] = np.nan
     sample = without_crumbs(sample, beams)
     return Surface(sample=sample, confidence=np.where(np.isfinite(sample), surface.confidence, 0.0))
+
+
+def without_straight(surface: Surface, beams: BeamSpace, plane: Plane) -> Surface:
+    """Drop straight pieces that lie askew to the beams: a needle that throws a shadow looks like that, bone seldom.
+
+    Parameters
+    ----------
+    surface : Surface
+    beams : BeamSpace
+    plane : Plane
+
+    Returns
+    -------
+    Surface
+        The same object where nothing was dropped.
+    """
+    sample = surface.sample.copy()
+    for piece in pieces(surface.sample, beams):
+        points = plane.to_mm(beams.to_frame(np.column_stack([piece, surface.sample[piece]])))
+        middle = points.mean(axis=0)
+        _, _, axes = np.linalg.svd(points - middle, full_matrices=False)
+        off = np.abs((points - middle) @ axes[1])
+        long_mm = float(np.ptp((points - middle) @ axes[0]))
+        gained_mm = float(np.ptp(surface.sample[piece])) * beams.mm_per_sample
+        if long_mm > STRAIGHT_LENGTH_MM and off.max() < STRAIGHT_MM and gained_mm > ASKEW * long_mm:
+            sample[piece] = np.nan
+    if np.array_equal(sample, surface.sample, equal_nan=True):
+        return surface
+    return Surface(sample=sample, confidence=np.where(np.isfinite(sample), surface.confidence, 0.0))
+
+
+def _follows(along: np.ndarray, across: np.ndarray, index: np.ndarray, ahead: Mask) -> Mask:
+    """Points that keep to the axis for long ahead of the tip: the shaft behind a gap, which bone would only cross."""
+    near = ahead & (np.abs(across) < CROSSED_MM)
+    follows = np.zeros(len(along), dtype=bool)
+    runs = np.split(np.arange(len(along)), np.flatnonzero(np.diff(index) > 1) + 1)
+    for run in runs:
+        kept = run[near[run]]
+        if len(kept) and np.ptp(along[kept]) > CROSSING_MM:
+            follows[kept] = True
+    return follows
 
 
 def to_cortex(surface: Surface, beams: BeamSpace, limits: UltrasoundLimits) -> Cortex:
