@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from marrowpoint.audit.charts import LETTER, WIDTH, ticks
-from marrowpoint.audit.drawing import BLUE, FAILED, FAINT, INK, QUIET, Dot, Drawing, Line, Mark, Words
+from marrowpoint.audit.drawing import BLUE, FAILED, FAINT, INK, PAPER, QUIET, Box, Dot, Drawing, Line, Mark, Words
 from marrowpoint.audit.statistics import limits_around
 
 
@@ -132,5 +132,6 @@ def _names(named: Sequence[tuple[float, float, str]]) -> list[Mark]:
         while any(abs(line - other) < 14 and left < end and start < left + width for start, end, other in taken):
             line += 14
         taken.append((left, left + width, line))
-        marks.append(Words(left, line, name, 12, INK))
+        # paper under the letters: the limits run through here
+        marks += [Box(left - 1, line - 11, width, 14, PAPER), Words(left, line, name, 12, INK)]
     return marks

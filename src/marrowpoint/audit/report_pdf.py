@@ -46,7 +46,7 @@ MOST_CARDS = 60
 PICTURE_PX, PICTURES_A_ROW = 520, 3
 MARGIN = 15 * mm
 TALLEST = 535.0  # a chart leaves room for its title on the page [pt]
-LONGEST = 900  # letters of one text: a table row must fit on a page
+LONGEST, LONGEST_CELL = 900, 150  # letters of one text: a table row must fit on a page
 WIDTH = A4[0] - 2 * MARGIN
 INK, QUIET = HexColor("#16191d"), HexColor("#4d555e")
 COLOURS = {"pass": PASSED, "warn": WARNED, "fail": FAILED, "not_assessable": UNKNOWN}
@@ -102,9 +102,9 @@ def _foot(canvas: Canvas, text: str) -> None:
     canvas.drawRightString(A4[0] - MARGIN, 9 * mm, str(canvas.getPageNumber()))
 
 
-def words(text: str, style: ParagraphStyle = BODY) -> Paragraph:
-    """A paragraph of text that may hold anything: markup is shown, letters outside of the font are spelt out."""
-    short = text if len(text) <= LONGEST else text[:LONGEST] + " ..."
+def words(text: str, style: ParagraphStyle = BODY, longest: int = LONGEST) -> Paragraph:
+    """A paragraph of text that may hold anything: markup is shown as it is, what is too long for a page is cut."""
+    short = text if len(text) <= longest else text[:longest] + " ..."
     return Paragraph(escape(plain(short)), style)
 
 
@@ -167,7 +167,7 @@ def _list(rows: Sequence[Any]) -> Iterator[Flowable]:
         [
             _sign(row.kind),
             words(f"{row.number}: {row.date}"),
-            words(row.role),
+            words(row.role, BODY, LONGEST_CELL),
             words(row.sites),
             words(str(row.frames)),
             words(row.failed or "none"),
@@ -231,7 +231,7 @@ def _card(card: Card, number: int) -> Iterator[Flowable]:
         yield words("Sites on the sheet", SUBHEAD)
         head_row = [words(title, SMALL) for title in ROW_TITLES]
         widths = [34, 26, 52, 28, 40, 44, 46, 44, WIDTH - 314]
-        body = [[words(cell, SMALL) for cell in row] for row in card.rows]
+        body = [[words(cell, SMALL, LONGEST_CELL) for cell in row] for row in card.rows]
         yield Table([head_row, *body], colWidths=widths, repeatRows=1, style=TableStyle(_PLAIN))
     yield words("Rules", SUBHEAD)
     titles = {rule.name: rule.title for rule in RULES}
