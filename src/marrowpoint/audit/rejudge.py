@@ -30,7 +30,7 @@ from marrowpoint.report.record import frame_record
 from marrowpoint.verdict import Code
 
 # Sections of a profile that only judge; the others enter the measuring.
-JUDGING = frozenset({"name", "version", "sha256", "verdict", "study", "audit", "run"})
+JUDGING = frozenset({"name", "version", "sha256", "verdict", "study", "audit", "run", "review"})
 
 NEEDS_PIXELS = NotAssessable("needs_pixels", "these thresholds need the picture itself: run the audit again with this profile")
 
