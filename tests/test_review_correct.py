@@ -28,8 +28,8 @@ from marrowpoint.frame import Calibration, SpacingSource, ViewKind, ViewOrigin
 from marrowpoint.measurement import Unit
 from marrowpoint.profile import parse_profile
 from marrowpoint.report.record import frame_record, record_line
-from marrowpoint.review.corrections import Corrections, KnownLength
 from marrowpoint.review.correct import reassess
+from marrowpoint.review.corrections import Corrections, KnownLength
 from marrowpoint.review.profiles import profile_form, profile_toml
 from marrowpoint.verdict import Code, Flag
 

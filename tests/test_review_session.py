@@ -18,10 +18,12 @@ from marrowpoint.errors import MarrowpointError
 from marrowpoint.frame import View, ViewKind
 from marrowpoint.profile import parse_profile
 from marrowpoint.read import ImageFile, find_images, read_frame
+from marrowpoint.report.record import frame_record, record_line
 from marrowpoint.review.cache import AssessmentCache, cache_key
-from marrowpoint.review.corrections import Corrections
 from marrowpoint.review.correct import reassess
+from marrowpoint.review.corrections import Corrections
 from marrowpoint.review.entry import Action, decide
+from marrowpoint.review.export import reviewed_record
 from marrowpoint.review.ledger import open_ledger
 from marrowpoint.review.profiles import profile_form, profile_toml
 from marrowpoint.review.session import Listed, Session, State, list_frames
@@ -333,3 +335,17 @@ def test_the_worker_says_what_the_command_says(folder):
     direct = assess_frame(read_frame(row.image, 1, scale=PROFILE.scale), profile=PROFILE)
     found = assess_row(row, ANALYST)
     assert (found.verdict, found.provenance) == (direct.verdict, direct.provenance)
+
+
+def test_a_reviewed_frames_record_holds_the_programs_fields_and_theirs(tmp_path):
+    base = shown(0)
+    wanted = Corrections().changed(by="A", tip=(200.0, 400.0))
+    corrected = reassess(base, wanted, PROFILE)
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
+    entry = ledger.append(decide(base, Action.CORRECT, rater="A", corrected=corrected, corrections=wanted))
+    record = reviewed_record(corrected, wanted, [entry])
+    assert set(frame_record(corrected)) | {"corrections", "reviews"} == set(record)
+    assert record["corrections"]["tip_xy"] == [400.0, 200.0]
+    assert (record["reviews"][0]["rater"], record["reviews"][0]["verdict_before"]) == ("A", "projected_inside")
+    record_line(record)
+    assert reviewed_record(base)["corrections"] is None

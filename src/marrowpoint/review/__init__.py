@@ -12,6 +12,7 @@ No window lives here: the viewer's plugin calls these functions and draws what t
 - `worker`      `analyse_frames`: the analysis as a generator for a background thread, with a cache on disk
 - `cache`       `AssessmentCache`: assessments on disk by pixels, program, profile and model
 - `profiles`    a profile as form fields, and back to the TOML that ``--profile`` reads
+- `export`      `reviewed_record`: a frame's record with corrections and reviews
 - `launch`      `ReviewRequest`, what the command line hands to the viewer
 
 **How the command line and the viewer meet.** ``marrowpoint review [FOLDER] [--ledger FILE] [--profile FILE] [--rater NAME]``

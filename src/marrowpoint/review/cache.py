@@ -33,7 +33,7 @@ from marrowpoint.frame import Frame
 from marrowpoint.profile import Profile
 
 FORMAT = 1
-MAX_FILES = 20_000  # about 1 GB; the oldest go first
+MAX_FILES = 5_000  # about 1 GB; the oldest go first
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -52,10 +52,12 @@ class AssessmentCache:
 
     @classmethod
     def of_user(cls) -> AssessmentCache:
-        """The cache in the user's own cache folder."""
+        """The cache in the user's own cache folder, the oldest of a full one taken away."""
         import platformdirs  # noqa: PLC0415 - comes with the viewer, not with the core
 
-        return cls(folder=Path(platformdirs.user_cache_dir("marrowpoint", appauthor=False)) / "assessments")
+        cache = cls(folder=Path(platformdirs.user_cache_dir("marrowpoint", appauthor=False)) / "assessments")
+        cache.prune()
+        return cache
 
     def load(self, key: str, frame: Frame) -> Assessment | None:
         """What was kept under a key, on the frame that it belongs to.

@@ -159,13 +159,28 @@ def bone_of(drawn: tuple[Points, ...], found: Cortex | None, field: Mask) -> Mas
         raise _open()
     reach = LOOSE_SHARE * max(field.shape)
     for before, after in zip(open_old, open_new, strict=True):
-        if any(_gap_to_edge(after[end], field) > max(reach, 2 * _gap_to_edge(before[end], field)) for end in (0, -1)):
+        if any(_hangs_loose(after[end], before[end], field, reach) for end in (0, -1)):
             raise _open()
         same_way = hypot(*(before[0] - after[0])) + hypot(*(before[-1] - after[-1]))
         other_way = hypot(*(before[0] - after[-1])) + hypot(*(before[-1] - after[0]))
         rings.append(np.concatenate([before, after[::-1] if same_way <= other_way else after]))
-    changed = fill_rings(rings, field.shape) if rings else np.zeros(field.shape, np.bool_)
-    return (found.bone ^ changed) & field
+    bone = found.bone.copy()
+    if rings:
+        # only the box that the edit touched: this runs while a mouse drags
+        corners = np.concatenate(rings)
+        top, left = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, field.shape)
+        bottom, right = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 1, 0, field.shape)
+        box = (slice(top, bottom), slice(left, right))
+        bone[box] ^= fill_rings([ring - (top, left) for ring in rings], (int(bottom - top), int(right - left)))
+        bone[box] &= field[box]
+    return bone
+
+
+def _hangs_loose(after: Points, before: Points, field: Mask, reach: float) -> bool:
+    """Whether a moved end lies well inside the field, and farther inside than the program's own did."""
+    if float(np.abs(after - before).max()) < MOVED_PX:
+        return False
+    return _gap_to_edge(after, field) > max(reach, 2 * _gap_to_edge(before, field))
 
 
 def cortex_lines(drawn: tuple[Points, ...], field: Mask) -> tuple[Points, ...]:
