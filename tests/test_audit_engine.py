@@ -192,8 +192,13 @@ def test_a_folder_belongs_to_one_audit_at_a_time(tmp_path) -> None:
 
 
 @pytest.fixture(scope="module")
-def pool():
-    with Pool(a_job(), 1, limit_s=120) as workers:
+def overlays(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("worker") / "overlays"
+
+
+@pytest.fixture(scope="module")
+def pool(overlays):
+    with Pool(a_job(overlays=overlays), 1, limit_s=120) as workers:
         yield workers
 
 
@@ -201,10 +206,25 @@ def task_of(path: Path, **more) -> FileTask:
     return FileTask(image=ImageFile(path=path, relative_path=path.name), **more)
 
 
-def test_a_pool_gives_what_this_process_gives(folder, undisturbed, tmp_path, pool) -> None:
+def test_a_pool_gives_what_this_process_gives(folder, undisturbed, tmp_path, pool, overlays) -> None:
     audit_here(folder, tmp_path, run=pool.run)
     assert dump(tmp_path) == dump(undisturbed)
-    assert pictures(tmp_path) == pictures(undisturbed)
+    assert pictures(overlays.parent) == pictures(undisturbed)
+
+
+def test_no_room_for_an_overlay_stops_the_audit_and_blames_no_file(folder, tmp_path, pool, overlays) -> None:
+    kept = overlays.rename(overlays.with_name("kept"))
+    overlays.write_text("a file where the folder should be")
+    try:
+        with pytest.raises(OSError, match=r"[Ee]xists|directory"):
+            audit_here(folder, tmp_path, run=pool.run)
+    finally:
+        overlays.unlink()
+        kept.rename(overlays)
+    with closing(open_audit(tmp_path)) as db:
+        assert not list(failure_records(db))
+    # the pool broke off in the middle: a fresh start
+    pool.close()
 
 
 def test_a_worker_killed_from_outside_costs_nothing(folder, pool) -> None:
@@ -290,6 +310,7 @@ def test_wrong_use_is_one_line_and_status_two(small, tmp_path) -> None:
         ("audit", small, "--out", tmp_path / "out", "--procedure", sheet),
         ("audit", small, "--out", tmp_path / "out", "--workers", "0"),
         ("audit", small, "--out", tmp_path / "out", "--ledger", tmp_path / "none.sqlite"),
+        ("audit", small, "--out", sheet / "below a file"),
         ("rejudge", tmp_path / "none.sqlite", "--out", tmp_path / "out"),
     ):
         result = command(*words)

@@ -35,8 +35,9 @@ class Keeper:
             change = "UPDATE files SET sha256 = ?, key = NULL, done = 0, study_instance_uid = '' WHERE path = ?"
             db.execute(change, (event.sha256, path))
         elif isinstance(event, FrameDone):
-            with whole_file(self._out / OVERLAYS / event.overlay_name) as stream:
-                stream.write(event.overlay)
+            if event.overlay:
+                with whole_file(self._out / OVERLAYS / event.overlay_name) as stream:
+                    stream.write(event.overlay)
             row = (path, event.number, event.record, event.nouns)
             db.execute("INSERT OR REPLACE INTO frames (path, frame, record, nouns) VALUES (?, ?, ?, ?)", row)
             db.execute("INSERT OR REPLACE INTO timings VALUES (?, ?, ?)", (path, event.number, event.seconds))

@@ -139,6 +139,8 @@ class Pool:
         ------
         InvalidAudit
             Where no worker can be started at all.
+        OSError
+            Where a worker cannot write an overlay.
         """
         upcoming = iter(tasks)
         waiting = next(upcoming, None)
@@ -173,6 +175,8 @@ class Pool:
             return
         if worker not in self._workers:
             return  # a last word of one that was ended
+        if isinstance(message, OSError):
+            raise message
         if message == GONE:
             yield from self._lost(worker, hung=False)
         elif isinstance(message, Ready):

@@ -33,6 +33,8 @@ class Job:
         The learned prior that every worker must have.
     program : str
         The program that every worker must run.
+    overlays : Path or None
+        Where workers write the overlays themselves; None where they send them, as they share no disk with the audit.
     """
 
     profile: Profile
@@ -40,6 +42,7 @@ class Job:
     procedure: Mapping[str, tuple[Site, ...]] = field(default_factory=dict)
     model_sha256: str | None = None
     program: str
+    overlays: Path | None = None
 
     def key(self, study_instance_uid: str) -> str:
         """What, beside the file's bytes, the results of a study's frames depend on."""
@@ -102,7 +105,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameDone:
-    """One frame: record and nouns as JSON, overlay as PNG and its name under the overlays."""
+    """One frame: record and nouns as JSON, overlay as PNG (empty where the worker wrote it) and its name under the overlays."""
 
     number: int
     study_instance_uid: str

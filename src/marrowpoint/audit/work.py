@@ -23,7 +23,7 @@ from marrowpoint.profile import Profile
 from marrowpoint.report.overlay import draw_overlay, encode_png
 from marrowpoint.report.record import frame_record, study_record
 from marrowpoint.report.results import OVERLAYS
-from marrowpoint.report.write import picture_name
+from marrowpoint.report.write import picture_name, whole_file
 from marrowpoint.study import judge_studies
 from marrowpoint.thickness import nearest_thin
 
@@ -70,7 +70,7 @@ def _file(task: FileTask, job: Job, network: BoneNetwork | None) -> Iterator[Eve
             yield failed(outcome.path, outcome.frame_number or 0, outcome.code, outcome.text)
             continue
         uid = outcome.frame.reference.study_instance_uid
-        yield _frame(outcome, task, job.profile, start)
+        yield _frame(outcome, task, job, start)
         count, start = count + 1, perf_counter()
         if count == task.most_frames:
             yield Done(study_instance_uid=uid, more=True)
@@ -78,18 +78,23 @@ def _file(task: FileTask, job: Job, network: BoneNetwork | None) -> Iterator[Eve
     yield Done(study_instance_uid=uid)
 
 
-def _frame(assessment: Assessment, task: FileTask, profile: Profile, start: float) -> FrameDone:
+def _frame(assessment: Assessment, task: FileTask, job: Job, start: float) -> FrameDone:
     reference = assessment.frame.reference
     name = picture_name(reference)
     if task.own_name:
         digest = hashlib.sha256(f"{reference.path}#{reference.frame_number}".encode("utf-8", "backslashreplace")).hexdigest()
         name = name.with_stem(f"{name.stem}-{digest[:12]}")
-    overlay = encode_png(draw_overlay(assessment, thin_below_mm=profile.verdict.thin_below_mm))
+    overlay = encode_png(draw_overlay(assessment, thin_below_mm=job.profile.verdict.thin_below_mm))
+    if job.overlays is not None:
+        # waiting for the disk is done here, where many do it at a time
+        with whole_file(job.overlays / name) as stream:
+            stream.write(overlay)
+        overlay = b""
     return FrameDone(
         number=reference.frame_number,
         study_instance_uid=reference.study_instance_uid,
         record=record_text(frame_record(assessment) | {"overlay": f"{OVERLAYS}/{name}"}),
-        nouns=pack(stored_frame(assessment, profile)),
+        nouns=pack(stored_frame(assessment, job.profile)),
         overlay=overlay,
         overlay_name=str(name),
         seconds=perf_counter() - start,

@@ -60,8 +60,13 @@ def _serve(inbox: SimpleQueue[object], out: IO[bytes]) -> None:
     while True:
         task = inbox.get()
         assert isinstance(task, FileTask | StudyTask)
-        for event in work(task, job, network):
-            send(out, event)
+        try:
+            for event in work(task, job, network):
+                send(out, event)
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # no fault of the file: the overlay has no room
+            send(out, error)
 
 
 if __name__ == "__main__":

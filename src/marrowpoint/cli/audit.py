@@ -7,7 +7,7 @@ import signal
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
@@ -41,6 +41,7 @@ from marrowpoint.cli.dicom import reviews_of
 from marrowpoint.errors import MarrowpointError
 from marrowpoint.read import ImageFile, read_procedure, read_profile
 from marrowpoint.report.record import Record, printable
+from marrowpoint.report.results import OVERLAYS
 from marrowpoint.review.entry import Entry
 from marrowpoint.review.ledger import read_entries
 
@@ -57,6 +58,7 @@ class _Asked:
     workers: int
     scheduler: str | None
     limit_s: float
+    overlays: Path
 
 
 def audit(  # noqa: PLR0913, PLR0917  (options of a command)
@@ -90,7 +92,8 @@ def audit(  # noqa: PLR0913, PLR0917  (options of a command)
         refuse(f"an audit stands in {printable(str(out))}: --resume goes on with it, or give another folder")
     # a polite stop is like an interruption from the keyboard
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    asked = _Asked(workers=min(workers or _cores(), len(images)), scheduler=scheduler, limit_s=time_limit)
+    processes, overlays = min(workers or _cores(), len(images)), out.absolute() / OVERLAYS
+    asked = _Asked(workers=processes, scheduler=scheduler, limit_s=time_limit, overlays=overlays)
     try:
         with only_audit(out), closing(open_audit(out / DATABASE, create=True)) as db:
             _analyse(db, out, images, job, asked)
@@ -179,7 +182,7 @@ def _analyse(db: sqlite3.Connection, out: Path, images: list[ImageFile], job: Jo
 @contextmanager
 def _workers(job: Job, asked: _Asked, images: list[ImageFile]) -> Iterator[tuple[Run, str]]:
     if asked.scheduler is None:
-        with Pool(job, asked.workers, limit_s=asked.limit_s) as pool:
+        with Pool(replace(job, overlays=asked.overlays), asked.workers, limit_s=asked.limit_s) as pool:
             yield pool.run, f"{asked.workers} processes"
     else:
         with Cluster(asked.scheduler, job, limit_s=asked.limit_s) as cluster:
