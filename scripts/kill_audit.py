@@ -1,27 +1,30 @@
 """Kill an audit at random moments with SIGKILL, go on with it, and compare the database with an undisturbed one.
 
-    python scripts/kill_audit.py [FOLDER] [--kills 20]
+    python scripts/kill_audit.py [FOLDER] [--kills 20] [--fork]
 
-Without FOLDER: pictures of noise, as in the tests. The whole command runs, with its workers; prints one line a kill.
+Without FOLDER: pictures of noise, as in the tests. The whole command runs, with its workers; with --fork the engine alone,
+which starts at once. Prints one line a kill.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from audit_cases import dump, make_folder, pictures
+from audit_cases import audit_here, dump, make_folder, pictures
 
 
-def audit(folder: Path, out: Path, workers: int, limit_s: float | None = None) -> tuple[int, float]:
+def audit(workers: int, folder: Path, out: Path, limit_s: float | None = None) -> tuple[int, float]:
     """Exit status and seconds; killed after `limit_s`."""
     command = [sys.executable, "-m", "marrowpoint", "audit", str(folder), "--out", str(out), "--workers", str(workers)]
     if (out / "audit.sqlite").exists():
@@ -36,22 +39,44 @@ def audit(folder: Path, out: Path, workers: int, limit_s: float | None = None) -
     return child.returncode, time.monotonic() - began
 
 
+def audit_forked(folder: Path, out: Path, limit_s: float | None = None) -> tuple[int, float]:
+    """As `audit`, in a fork of this process and without workers."""
+    began = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        try:
+            audit_here(folder, out)
+        finally:
+            os._exit(0)
+    ended, status = 0, 0
+    while not ended and (limit_s is None or time.monotonic() - began < limit_s):
+        ended, status = os.waitpid(child, os.WNOHANG)
+        time.sleep(0.002)
+    if not ended:
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status), time.monotonic() - began
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--fork", action="store_true")
     asked = parser.parse_args()
+    run = audit_forked if asked.fork else partial(audit, asked.workers)
     chance = random.Random(asked.seed)
     with tempfile.TemporaryDirectory() as place:
-        folder = asked.folder or make_folder(Path(place) / "case", singles=20)
+        folder = asked.folder or make_folder(Path(place) / "case", singles=10)
         whole, broken = Path(place) / "undisturbed", Path(place) / "killed"
-        status, whole_s = audit(folder, whole, asked.workers)
+        status, whole_s = run(folder, whole)
         print(f"undisturbed: {whole_s:.1f} s, exit status {status}")
         kills = 0
         for turn in range(20 * asked.kills):
-            status, spent_s = audit(folder, broken, asked.workers, chance.uniform(0.0, 1.0) * whole_s)
+            # a short way on, so that one audit is killed several times before its end
+            status, spent_s = run(folder, broken, chance.uniform(0.0, 0.5) * whole_s)
             if status >= 0:
                 print(f"{turn:3d} came to its end (exit status {status}); begun anew")
                 same(whole, broken)
@@ -61,7 +86,7 @@ def main() -> int:
             print(f"{turn:3d} killed after {spent_s:.1f} s")
             if kills == asked.kills:
                 break
-        audit(folder, broken, asked.workers)
+        run(folder, broken)
         equal = same(whole, broken)
     print(f"{kills} kills: the database is {'the same' if equal else 'ANOTHER ONE'}")
     return 0 if equal and kills == asked.kills else 1
