@@ -307,7 +307,7 @@ def test_two_windows_on_one_ledger_and_a_crash(make_napari_viewer: Any, viewer: 
     second.desk.journal._guard.close()
     second.open([folder])
     wait(lambda: second.desk.shown is not None)
-    assert second.desk.shown.needle.tip == pytest.approx((row + 3, column))
+    assert second.desk.shown.needle.tip == pytest.approx((row + 3, column), abs=1e-3)
     idle(second)
 
 

@@ -1,0 +1,217 @@
+"""One review without its window: frames, corrections, undo, ledger, examples, profile."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from marrowpoint.assess import assess_frame
+from marrowpoint.read import read_frame, read_profile
+from marrowpoint.review import Action, read_entries
+from marrowpoint.review.launch import ReviewRequest
+from marrowpoint.review.profiles import profile_form, save_profile
+from marrowpoint.review.session import State, list_frames
+from marrowpoint.verdict import Code
+
+pytest.importorskip("psygnal", reason="napari is not installed")
+
+from napari_marrowpoint.desk import KEPT, Desk
+from napari_marrowpoint.examples import CODES, examples
+from napari_marrowpoint.writer import write_frame
+
+SAMPLES = Path(__file__).parents[1] / "sample_dicom"
+PROFILE = read_profile()
+US = "us_above_cortex.dcm"
+
+
+def desk_on(folder: Path, rater: str = "A. Reader") -> Desk:
+    """A desk whose wanted frames are measured at once."""
+    desk = Desk(ReviewRequest(folder=folder, rater=rater), data_folder=folder.parent / "user")
+
+    def measure(place: int) -> None:
+        row = desk.session.row(place)
+        frame = read_frame(row.image, row.frame_number, scale=desk.profile.scale)
+        desk.take(place, assess_frame(frame, profile=desk.profile))
+
+    desk.wanted.connect(measure)
+    for listed in list_frames(folder):
+        desk.list_frame(listed)
+    desk.listed_all()
+    return desk
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    place = tmp_path / "study"
+    place.mkdir()
+    shutil.copy(SAMPLES / US, place / "a.dcm")
+    (place / "b.dcm").write_bytes(b"no picture")
+    shutil.copy(SAMPLES / "us_at_cortex_ruler.dcm", place / "c.dcm")
+    return place
+
+
+def test_a_correction_is_undone_and_done_again_exactly(folder: Path) -> None:
+    desk = desk_on(folder)
+    found = desk.shown
+    row, column = found.needle.tip
+    desk.preview(tip=(row + 5, column))
+    assert desk.shown.needle.tip == (row + 5, column)
+    assert desk.corrections.empty
+    desk.cancel()
+    assert desk.shown is found
+    desk.correct(tip=(row + 5, column))
+    changed = desk.shown
+    assert changed.placement.tip_to_cortex.value != found.placement.tip_to_cortex.value
+    desk.undo()
+    assert desk.shown is found
+    told: list[str] = []
+    desk.told.connect(told.append)
+    desk.undo()
+    assert told == ["Nothing to undo on this frame."]
+    desk.redo()
+    assert desk.shown.placement.tip_to_cortex == changed.placement.tip_to_cortex
+    desk.close()
+
+
+def test_an_unreadable_file_is_listed_and_passed_by(folder: Path) -> None:
+    desk = desk_on(folder)
+    assert [row.state for row in desk.session.rows] == [State.VERDICT, State.FAILURE, State.WAITING]
+    shown: list[object] = []
+    desk.shown_changed.connect(shown.append)
+    desk.go(1)
+    assert shown == [None]
+    assert not desk.decide(Action.ACCEPT)
+    desk.go(2)
+    assert desk.shown.verdict.code is Code.AT_OR_BEYOND_CORTEX
+    desk.close()
+
+
+def test_unsigned_corrections_come_back_in_the_next_window(folder: Path) -> None:
+    desk = desk_on(folder)
+    row, column = desk.shown.needle.tip
+    desk.correct(tip=(row + 2, column))
+    desk.journal._stream.close()  # a crash: nothing is settled, nothing is closed
+    desk.journal._guard.close()
+    told: list[str] = []
+    again = Desk(ReviewRequest(folder=folder, rater="A. Reader"), data_folder=folder.parent / "user")
+    again.told.connect(told.append)
+    again.wanted.connect(lambda place: again.take(place, desk.base))
+    for listed in list_frames(folder):
+        again.list_frame(listed)
+    again.listed_all()
+    assert again.shown.needle.tip == pytest.approx((row + 2, column), abs=1e-3)
+    assert told == ["Unsigned corrections of 1 frame were restored."]
+    again.undo()
+    assert again.shown.needle.tip == (row, column)
+    again.close()
+
+
+def test_what_was_signed_is_shown_to_its_rater_and_stands_beside_the_other_one(folder: Path) -> None:
+    first = desk_on(folder, "first")
+    row, column = first.shown.needle.tip
+    first.correct(tip=(row + 4, column))
+    assert first.decide(Action.ACCEPT)
+    assert first.decide(Action.FLAG)
+    second = desk_on(folder, "second")
+    assert second.corrections.empty
+    assert second.decide(Action.REJECT, "wrong picture")
+    assert [entry.action for entry in read_entries(first.ledger_path)] == [Action.CORRECT, Action.FLAG, Action.REJECT]
+    first.look_around()
+    assert {review.rater for review in first.session.row(0).reviews} == {"first", "second"}
+    again = desk_on(folder, "first")
+    assert again.shown.needle.tip == pytest.approx((row + 4, column), abs=1e-3)
+    for desk in (first, second, again):
+        desk.close()
+
+
+def test_nobody_signs_without_a_name_or_a_reason(folder: Path) -> None:
+    desk = desk_on(folder, "")
+    told: list[str] = []
+    desk.told.connect(told.append)
+    assert not desk.decide(Action.ACCEPT)
+    desk.rater = "A. Reader"
+    assert not desk.decide(Action.REJECT)
+    assert not read_entries(desk.ledger_path)
+    assert len(told) == 2
+    desk.close()
+
+
+def test_an_impossible_correction_is_told_and_changes_nothing(folder: Path) -> None:
+    desk = desk_on(folder)
+    told: list[str] = []
+    desk.told.connect(told.append)
+    before = desk.shown
+    desk.correct(outer_diameter_mm=99.0)
+    assert told
+    assert desk.shown is before
+    assert desk.corrections.empty
+    desk.close()
+
+
+def test_another_profile_judges_the_frame_on_the_screen_anew(folder: Path, tmp_path: Path) -> None:
+    desk = desk_on(folder)
+    form = profile_form(None)
+    mine = save_profile(type(form)(name="mine", version="1", fields=form.fields), tmp_path / "mine.toml")
+    desk.use_profile(mine)
+    assert desk.shown.provenance.profile == "mine@1"
+    assert desk.session.row(2).state is State.WAITING
+    desk.close()
+
+
+def test_each_verdict_stands_once_among_the_examples() -> None:
+    found = examples(PROFILE)
+    assert tuple(found) == CODES
+    assert all(example.verdict.code is code for code, example in found.items())
+
+
+def test_an_example_is_corrected_like_any_frame(tmp_path: Path) -> None:
+    desk = Desk(ReviewRequest(rater="A. Reader", ledger=tmp_path / "l.sqlite"), data_folder=tmp_path)
+    for code, example in examples(PROFILE).items():
+        desk.give(f"examples/{code.value}", example)
+    assert desk.shown.verdict.code is Code.PROJECTED_IN_THICK_BONE
+    bone = desk.base.cortex.lines[0].mean(axis=0)
+    desk.correct(tip=tuple(bone - 400 * np.array([0.62, 0.78])))
+    assert desk.shown.verdict.code in (Code.OUTSIDE_BONE, Code.NOT_ASSESSABLE)
+    desk.undo()
+    assert desk.shown.verdict.code is Code.PROJECTED_IN_THICK_BONE
+    assert desk.decide(Action.ACCEPT)
+    desk.close()
+
+
+def test_few_whole_assessments_are_kept(tmp_path: Path) -> None:
+    place = tmp_path / "many"
+    place.mkdir()
+    for number in range(KEPT + 4):
+        shutil.copy(SAMPLES / US, place / f"{number:02d}.dcm")
+    desk = desk_on(place)
+    base = desk.base
+    for number in range(KEPT + 4):
+        desk.take(number, base)
+    assert sum(desk.holds(number) for number in range(KEPT + 4)) == KEPT
+    desk.close()
+
+
+def test_record_and_overlay_are_written_side_by_side(folder: Path, tmp_path: Path) -> None:
+    desk = desk_on(folder)
+    row, column = desk.shown.needle.tip
+    desk.correct(tip=(row + 1, column))
+    told, drawn = write_frame(tmp_path / "out.json", desk.shown, desk.corrections, desk.profile)
+    assert '"located_by": "reader A. Reader"' in Path(told).read_text()
+    assert "corrections" in Path(told).read_text()
+    assert Path(drawn).read_bytes().startswith(b"\x89PNG")
+    desk.close()
+
+
+def test_a_folder_that_cannot_be_written_has_its_ledger_elsewhere(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("marrowpoint.review.ledger._can_hold", lambda home: False)  # root may write everywhere
+    desk = desk_on(folder)
+    assert desk.ledger_path.is_relative_to(tmp_path / "user")
+    assert "cannot be written" in desk.ledger_note
+    assert desk.decide(Action.ACCEPT)
+    assert read_entries(desk.ledger_path)
+    desk.close()
