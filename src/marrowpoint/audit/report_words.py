@@ -156,7 +156,8 @@ def method_lines(procedures: Sequence[ProcedureFacts], profile: Profile, program
         ),
         (
             "Identity",
-            "Names and ids of patients and the sheet's notes are left out; file names are printed as they are. Whether two "
-            "studies show one person is not checked, only whether they share a picture.",
+            "Names and ids of patients and the sheet's notes are left out. File names, and letters that a machine burned into "
+            "its pictures, are shown as they are. Whether two studies show one person is not checked, only whether they share "
+            "a picture.",
         ),
     ]
