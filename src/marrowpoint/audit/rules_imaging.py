@@ -71,7 +71,7 @@ def imaging_per_site(procedure: ProcedureFacts, profile: Profile) -> Iterator[An
     bare = sum(answer.outcome is Outcome.WARN for answer in answers)
     unread = _unread(procedure)
     if bare == len(sites) and not unread:
-        yield Answer(outcome=Outcome.FAIL, sentence=f"No imaging evidence of any site in the files given.")
+        yield Answer(outcome=Outcome.FAIL, sentence="No imaging evidence of any site in the files given.")
     else:
         outcome = worst(answer.outcome for answer in answers)
         if outcome is Outcome.WARN and unread:
@@ -97,7 +97,7 @@ def _imaging_by_count(procedure: ProcedureFacts, sites: int) -> Answer:
     """Without entry times nobody knows which picture belongs to which site; too few pictures are too few all the same."""
     seen = sum(frame.needle and frame.phase != REINJECTION for frame in procedure.frames)
     if not procedure.frames and not procedure.failures:
-        return Answer(outcome=Outcome.FAIL, sentence=f"No imaging evidence of any site in the files given.")
+        return Answer(outcome=Outcome.FAIL, sentence="No imaging evidence of any site in the files given.")
     if not procedure.failures and 0 < seen < sites:
         text = f"{_frames(seen)} with a needle for {sites} sites; which site they show is not stated."
         return Answer(outcome=Outcome.WARN, sentence=text)
