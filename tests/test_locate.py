@@ -1,6 +1,7 @@
 """The needle in pictures of known truth, and on the shared frames where they are present."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -101,6 +102,35 @@ def test_a_prior_decides_between_two_free_ends_and_an_opposite_one_turns_the_nee
     assert np.hypot(*(np.array(far_prior.tip) - far)) < 12
 
 
+def stub_in_a_guide(*, block_level):
+    """A needle of 15 px that shows 65 px of itself before a wide block begins, and a prior that sees no needle."""
+    pixels = needle_picture(length=120.0)
+    rows, columns = np.indices(pixels.shape)
+    gap = np.stack([rows - 250.0, columns - 260.0], -1)
+    along, across = gap @ axis_of(25.0), np.abs(gap @ axis_of(115.0))
+    block = ((along > 65) & (along < 180) & (across < 60)).astype(np.float32)
+    pixels += cv2.GaussianBlur(block, (0, 0), 1.0) * (block_level - pixels)
+    nothing = np.zeros((64, 64), np.float32)
+    prior = replace(prior_at((250.0, 260.0)), tip=nothing, shaft=nothing)
+    return pixels, prior
+
+
+def test_a_stub_that_metal_holds_is_a_needle():
+    pixels, prior = stub_in_a_guide(block_level=0.85)
+    needle = located(pixels, prior=prior)
+    assert needle.confidence > 0.5
+    assert np.hypot(needle.tip[0] - 250, needle.tip[1] - 260) < 4
+    assert axis_of(25.0) @ needle.axis > 0.99
+
+
+def test_a_stub_that_nothing_brighter_holds_is_none():
+    pixels, prior = stub_in_a_guide(block_level=0.55)
+    try:
+        assert located(pixels, prior=prior).confidence < 0.5
+    except NotAssessable as error:
+        assert error.code == "no_needle"
+
+
 def test_a_width_far_from_the_declared_one_lowers_the_confidence():
     pixels = needle_picture(length=900.0)
     assert located(pixels, expected_width_px=22.0).confidence < located(pixels, expected_width_px=15.0).confidence
@@ -113,10 +143,11 @@ def test_marked_tips_of_real_frames():
     if not folder.exists():
         pytest.skip("the evaluation data is not beside the checkout")
     tips = json.loads((folder / "tips.json").read_text())
-    for number in ("0024", "0035", "0038"):
+    for number in ("0020", "0024", "0029", "0035", "0038"):
         data = pydicom.dcmread(folder / f"IM-0001-{number}.dcm")
         pixels = data.pixel_array.astype(np.float32) / (2**data.BitsStored - 1)
         needle = located(pixels)
         x, y = tips[number]
         assert np.hypot(needle.tip[0] - y, needle.tip[1] - x) * 0.153 < 1.0
-        assert needle.width_px == pytest.approx(16.3, rel=0.08)
+        if number in ("0024", "0035", "0038"):  # the ground end of 0020 is thinner, the lateral view 0029 is more magnified
+            assert needle.width_px == pytest.approx(16.3, rel=0.08)

@@ -14,6 +14,10 @@ LOOK_BACK = 3.0  # widths behind the end
 LOOK_AHEAD = 8.0  # widths beyond the end
 NEAR_EXIT = 3.0  # widths to the border of the field: the shaft runs out of the picture
 FAR_EXIT = 7.0  # widths: it may have faded before the border
+HOLDER, HOLDER_SIDE = (0.7, 3.0), 2.0  # widths beyond the end and to each side in which a holder must be seen
+HOLDER_LEVEL, HOLDER_SHARE = 0.75, 0.7  # of the shaft's contrast that counts as metal, and how much of that area must have it
+RARE_SHARE, COMMON_SHARE = 0.12, 0.2  # of the field: metal is that rare, bone that common
+HELD_END = 0.5  # of an end that leaves the picture: a tip may also vanish in white bone
 HUB_WEIGHT, BODY_WEIGHT, EXIT_WEIGHT = 2.5, 3.0, 3.0  # fitted by eye on few frames: all are round numbers
 
 
@@ -33,6 +37,8 @@ class End:
         Attenuation beside the shaft just inside the end.
     saturated : float
         Share of the background at the end that is clipped.
+    held : float
+        0..1, the shaft runs into something wide that attenuates as much as itself: a guide, a clamp, a large hub.
     """
 
     exit_widths: float
@@ -40,6 +46,7 @@ class End:
     contrast: float
     body: float
     saturated: float
+    held: float
 
 
 def look_at_end(exposure: Exposure, shaft: Shaft, *, at_stop: bool) -> End:
@@ -84,13 +91,24 @@ def look_at_end(exposure: Exposure, shaft: Shaft, *, at_stop: bool) -> End:
     body = float(strip[behind][:, near].mean())
     contrast = float(strip[behind][:, inner].mean()) - body
     clipped = strip[behind][:, near]
+    ahead = strip[(along > HOLDER[0] * width) & (along < HOLDER[1] * width)][:, size < HOLDER_SIDE * width]
+    metal = body + HOLDER_LEVEL * contrast
+    holding = float(np.mean(ahead > metal)) if leaves > HOLDER[1] else 0.0
     return End(
         exit_widths=leaves,
         hub=float(np.clip(excess[seen].max(initial=0.0) / max(contrast, 1e-3), -1.0, 1.0)),
         contrast=contrast,
         body=body,
         saturated=float(np.mean(clipped < 0.004)),
+        held=float(np.clip((holding - HOLDER_SHARE) / (1 - HOLDER_SHARE), 0.0, 1.0)) * _rarity(exposure, metal),
     )
+
+
+def _rarity(exposure: Exposure, level: float) -> float:
+    """1 where little of the picture attenuates as much, as with metal; 0 where much does, as with bone, or air taken for metal."""
+    sparse = exposure.attenuation[::8, ::8][exposure.field[::8, ::8]]
+    share = float(np.mean(sparse > level)) if sparse.size else 1.0
+    return float(np.clip((COMMON_SHARE - share) / (COMMON_SHARE - RARE_SHARE), 0.0, 1.0))
 
 
 def tip_margin(start: End, stop: End) -> float:
@@ -109,4 +127,5 @@ def tip_margin(start: End, stop: End) -> float:
 
 def _hubness(end: End) -> float:
     leaving = 1.0 if end.exit_widths < NEAR_EXIT else 0.6 if end.exit_widths < FAR_EXIT else 0.0
+    leaving = max(leaving, HELD_END * end.held)
     return EXIT_WEIGHT * leaving + HUB_WEIGHT * float(np.clip(end.hub - 0.05, 0.0, 0.4))

@@ -29,6 +29,10 @@ WIDTH_DOUBT = 0.35  # log of found over declared width: display curve and scale 
 WIDEST, WIDEST_STEP = 0.036, 0.003  # of the frame: an 8G needle in a 12 cm field; wider straight bars are bones and bolts
 LEAST_SD_PX = 0.15  # shafts are not straighter than that, nor pictures flatter
 CLIPPED_RATIO = 1.4  # over clipped air only the core of a shaft is seen: the same shaft is this much wider beside it
+LONG, STICKS_OUT = 8.0, 4.0  # widths: a shaft is this long, or sticks out of its holder this far
+HELD = (
+    0.6  # what is left of a bar's score where the prior sees no needle, but metal holds the bar: anatomy is not held by metal
+)
 NO_TIP, CLEAR_HEAT = 0.35, 0.3  # weight of a bar at whose ends the prior sees no tip; heat of a tip that it does see
 PRIOR_TURN, MOST_TURN = 2.0, 6.1  # log odds of an end from the log of the heats, and their limit: the network errs, too
 CLIPPED_SD = 0.4  # widths of doubt where the background at the tip is clipped
@@ -151,18 +155,22 @@ def _same(a: Shaft, b: Shaft) -> bool:
 
 
 def _judge(exposure: Exposure, shaft: Shaft, bar: Bar, prior: BonePrior | None, expected: float | None) -> _Candidate:
-    score = bar.score * shaft.support / MOST_SUPPORT * min(shaft.length_px / (8 * shaft.width_px), 1.0)
+    start, stop = (look_at_end(exposure, shaft, at_stop=at_stop) for at_stop in (False, True))
+    widths, held = shaft.length_px / shaft.width_px, max(start.held, stop.held)
+    long = max(min(widths / LONG, 1.0), held * min(widths / STICKS_OUT, 1.0))
+    score = bar.score * shaft.support / MOST_SUPPORT * long
     if expected is None:
         share = shaft.width_px / max(exposure.field.shape)
         score *= float(np.exp(-0.5 * (max(0.0, share - WIDEST) / WIDEST_STEP) ** 2))
     else:
         score *= float(np.exp(-0.5 * (np.log(shaft.width_px / expected) / WIDTH_DOUBT) ** 2))
-    start, stop = (look_at_end(exposure, shaft, at_stop=at_stop) for at_stop in (False, True))
     margin = tip_margin(start, stop)
     if prior is not None:
         heats = [_heat(prior, shaft.point(p), e) for p, e in ((shaft.start_px, start), (shaft.stop_px, stop))]
         # faint or broken edges ask for a second witness
-        score *= float(np.sqrt(shaft.support / MOST_SUPPORT)) * _agreement(score, _along(prior, shaft), max(heats))
+        score *= float(np.sqrt(shaft.support / MOST_SUPPORT)) * max(
+            _agreement(score, _along(prior, shaft), max(heats)), HELD * held
+        )
         turn = PRIOR_TURN * float(np.log((0.05 + heats[1]) / (0.05 + heats[0])))
         margin += float(np.clip(turn, -MOST_TURN, MOST_TURN))
     return _Candidate(shaft=shaft, score=score, margin=margin, end=stop if margin >= 0 else start)

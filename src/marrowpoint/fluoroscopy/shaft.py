@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 STEP_PX, STEP_WIDTHS, MOST_STEP_PX = 0.5, 0.05, 1.0  # sampling across the shaft: at least, for its width, at most
 BLOCK_PX = 10  # length averaged for one mid-line point
-ROUNDS = 3  # rounds of mid-line, width, extent
+ROUNDS = 4  # rounds of mid-line, width, extent
 EDGE_BLUR = 0.09  # of the width: an edge's spread, at least 0.9 px
 MOST_SUPPORT = 4.0  # a sample of shaft gives at most this much evidence, so that a bright piece does not bridge a long gap
 TOLL = 0.8  # evidence (in noise SDs) that a sample must exceed to lengthen the shaft
