@@ -11,6 +11,7 @@ from marrowpoint.cli.analyze import analyze
 from marrowpoint.cli.audit import audit
 from marrowpoint.cli.common import OK
 from marrowpoint.cli.dicom import dicom
+from marrowpoint.cli.export import export
 from marrowpoint.cli.rejudge import rejudge
 from marrowpoint.cli.review import review
 
@@ -32,5 +33,5 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
         raise typer.Exit(OK)
 
 
-for command in (analyze, audit, review, dicom, rejudge):
+for command in (analyze, audit, review, dicom, export, rejudge):
     app.command()(command)
