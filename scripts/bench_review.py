@@ -38,10 +38,10 @@ SAMPLES = Path(__file__).parents[1] / "sample_dicom"
 
 def main() -> None:
     asked = sys.argv[1:] or ["drag", "memory", "folder"]
+    viewer = napari.Viewer()
     with tempfile.TemporaryDirectory() as place:
         for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
             os.environ[name] = place
-        viewer = napari.Viewer()
         viewer.window.resize(1280, 800)
         make_room(viewer)
         _, review = viewer.window.add_plugin_dock_widget("marrowpoint", "Review")

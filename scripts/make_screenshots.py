@@ -29,17 +29,18 @@ from napari_marrowpoint.tools import Tool
 
 ROOT = Path(__file__).parents[1]
 STUDY = ("psis_iliac_oblique.dcm", "psis_tangential.dcm", "thin_wing.dcm", "advancing_multiframe.dcm", "us_above_cortex.dcm")
-COLOURS = 200
+COLOURS = 256
 
 
 def main() -> None:
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "review"
     size = (int(sys.argv[2]), int(sys.argv[3])) if len(sys.argv) > 3 else (1280, 800)
     out.mkdir(parents=True, exist_ok=True)
+    viewer = napari.Viewer(title="marrowpoint review")
+    # from here on: napari's own icons stay where it put them
     with tempfile.TemporaryDirectory() as place:
         for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
             os.environ[name] = place
-        viewer = napari.Viewer(title="marrowpoint review")
         viewer.window.resize(*size)
         make_room(viewer)
         _, review = viewer.window.add_plugin_dock_widget("marrowpoint", "Review")
@@ -104,7 +105,8 @@ def save(image: QImage, path: Path) -> None:
     bits.setsize(image.sizeInBytes())
     rows = np.frombuffer(bits, np.uint8).reshape(image.height(), image.bytesPerLine())[:, : 3 * image.width()]
     picture = Image.fromarray(rows.reshape(image.height(), image.width(), 3).copy())
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    # rare colours are the verdicts': none may be lost
+    picture.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
 
 

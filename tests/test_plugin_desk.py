@@ -18,8 +18,9 @@ from marrowpoint.verdict import Code
 
 pytest.importorskip("psygnal", reason="napari is not installed")
 
-from napari_marrowpoint.desk import KEPT, Desk
+from napari_marrowpoint.desk import Desk
 from napari_marrowpoint.examples import CODES, examples
+from napari_marrowpoint.shelf import KEPT
 from napari_marrowpoint.writer import write_frame
 
 SAMPLES = Path(__file__).parents[1] / "sample_dicom"
@@ -147,6 +148,24 @@ def test_an_impossible_correction_is_told_and_changes_nothing(folder: Path) -> N
     desk.correct(outer_diameter_mm=99.0)
     assert told
     assert desk.shown is before
+    assert desk.corrections.empty
+    desk.close()
+
+
+def test_a_needle_is_stated_once_for_a_study_and_undone_where_it_was_stated(tmp_path: Path) -> None:
+    place = tmp_path / "study"
+    place.mkdir()
+    shutil.copy(SAMPLES / "advancing_multiframe.dcm", place / "run.dcm")
+    desk = desk_on(place)
+    desk.declare_needle(4.19)
+    assert desk.shown.outer_diameter_mm == 4.19
+    desk.go(1)
+    assert desk.shown.outer_diameter_mm == 4.19
+    assert desk.corrections.set_by("outer_diameter_mm") == "A. Reader"
+    desk.go(0)
+    desk.undo()
+    assert desk.corrections.empty
+    desk.go(1)
     assert desk.corrections.empty
     desk.close()
 

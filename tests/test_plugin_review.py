@@ -40,9 +40,10 @@ LONG_S = 120  # on a machine that does other things as well
 @pytest.fixture
 def viewer(make_napari_viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """An empty window; nothing of the user's own is touched."""
+    window = make_napari_viewer(show=True)  # napari's own icons stay where it put them
     for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.setenv(name, str(tmp_path / "user"))
-    return make_napari_viewer(show=True)
+    return window
 
 
 def wait(until: Callable[[], Any], *, seconds: float = LONG_S) -> None:

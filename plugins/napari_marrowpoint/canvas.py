@@ -32,6 +32,7 @@ LINE_PX, HANDLE_PX, DOT_PX, GAP_PX, LETTERS_PT = 2.0, 15.0, 9.0, 14.0, 13
 ORDER = (PICTURE, THICKNESS, BONE, NEEDLE, HANDLES, WORDS, DRAFT, VERTICES)
 # half the size of a letter on the screen, as a share of its height in points [px]
 LETTER_ROW, LETTER_COLUMN = 0.75, 0.40
+LEVEL = 0.35  # a direction less steep than this counts as level
 HALO = ((-1.3, -1.3), (-1.3, 1.3), (1.3, -1.3), (1.3, 1.3))
 
 
@@ -277,10 +278,11 @@ class Canvas:
         return np.asarray(points), text
 
     def _place_of(self, label: Label, step: float) -> Points:
-        """Middle of the words, to the left or right of their point."""
+        """Middle of the words, in the quadrant to which they shall lie: nothing at their point is covered."""
         half = np.array([LETTER_ROW, LETTER_COLUMN * len(label.text)]) * LETTERS_PT * step
-        side = -1.0 if label.toward[1] < 0 else 1.0
-        middle = np.add(label.at, (0.0, side * (half[1] + GAP_PX * step)))
+        toward = np.asarray(label.toward)
+        quadrant = np.where(np.abs(toward) < LEVEL, 0.0, np.sign(toward))
+        middle = np.asarray(label.at) + GAP_PX * step * toward + half * quadrant
         size = np.asarray(self.layers[PICTURE].data.shape[-2:])
         return np.asarray(np.clip(middle, half, np.maximum(size - half, half)))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,10 +22,7 @@ from marrowpoint.review.journal import Journal, open_journal
 from marrowpoint.review.launch import ReviewRequest
 from marrowpoint.review.session import Listed, Row, Session, State
 from marrowpoint.review.worker import Analyst, Finished
-from napari_marrowpoint.stack import FrameStack
-
-# whole assessments of frames seen lately, about 10 MB each
-KEPT = 6
+from napari_marrowpoint.shelf import Shelf
 
 
 class Desk:
@@ -44,18 +40,12 @@ class Desk:
         For ledger and journal where the folder cannot be written; the user's own if not given.
     """
 
-    rows_changed = Signal(tuple)
-    """Rows that were added or changed."""
-    moved = Signal(int)
-    """Another frame is shown."""
-    shown_changed = Signal(object)
-    """What is said of it: an Assessment, or None as long as that is not known."""
-    wanted = Signal(int)
-    """The frame at this place should be analysed now."""
-    partner_changed = Signal(object)
-    """The other view of this needle: an Assessment, or None."""
-    told = Signal(str)
-    """A sentence for the person."""
+    rows_changed = Signal(tuple)  # rows that were added or changed
+    moved = Signal(int)  # another frame is shown
+    shown_changed = Signal(object)  # what is said of it: an Assessment, or None as long as that is not known
+    wanted = Signal(int)  # the frame at this place should be analysed now
+    partner_changed = Signal(object)  # the other view of this needle: an Assessment, or None
+    told = Signal(str)  # a sentence for the person
 
     def __init__(
         self,
@@ -79,9 +69,8 @@ class Desk:
         self.shown: Assessment | None = None
         self.corrections = Corrections()
         self.partner_wanted = False
-        self._given: dict[int, Assessment] = {}
-        self._kept: OrderedDict[int, Assessment] = OrderedDict()
-        self._stack: tuple[ImageFile, FrameStack] | None = None
+        self._needles: dict[str, tuple[float, int]] = {}  # by study: outer diameter [mm], and the place where it was stated
+        self._shelf = Shelf()
 
     @property
     def profile(self) -> Profile:
@@ -96,9 +85,9 @@ class Desk:
     @property
     def picture(self) -> Any:
         """What the screen shows: a frame's pixels, or its whole run."""
-        if self.frame is None or self.place in self._given or self._stack is None:
+        if self.frame is None or self.row is None or self._shelf.example(self.place) is not None:
             return None if self.frame is None else self.frame.pixels
-        stack = self._stack[1]
+        stack = self._shelf.stack(self.row.image, self.profile.scale)
         return stack if len(stack) > 1 else self.frame.pixels
 
     def close(self) -> None:
@@ -115,7 +104,7 @@ class Desk:
     def give(self, name: str, assessment: Assessment) -> None:
         """Take an assessment that belongs to no file: an example."""
         row = self.session.add(Listed(image=ImageFile(path=Path(name), relative_path=name)))
-        self._given[row.place] = assessment
+        self._shelf.put_example(row.place, assessment)
         self.rows_changed.emit((self.session.finish(row.place, assessment),))
         if self.place is None:
             self.go(row.place)
@@ -136,11 +125,11 @@ class Desk:
         self.place, self.base, self.shown, self.frame = place, None, None, None
         self.corrections = Corrections()
         row = self.session.row(place)
-        if place in self._given:
-            self.frame = self._given[place].frame
+        if (example := self._shelf.example(place)) is not None:
+            self.frame = example.frame
         elif row.state is not State.FAILURE:
             try:
-                self.frame = self._stack_of(row.image).frame(row.frame_number)
+                self.frame = self._shelf.stack(row.image, self.profile.scale).frame(row.frame_number)
             except MarrowpointError as error:
                 self.rows_changed.emit((self.session.fail(place, error.code, error.text),))
         if self.frame is not None:
@@ -148,7 +137,7 @@ class Desk:
         self.moved.emit(place)
         if self.frame is None:
             self.shown_changed.emit(None)
-        elif (whole := self._whole(place)) is not None:
+        elif (whole := self._shelf.whole(place)) is not None:
             self._set_base(whole)
         else:
             self.shown_changed.emit(None)
@@ -156,10 +145,7 @@ class Desk:
 
     def take(self, place: int, assessment: Assessment) -> None:
         """Take a whole assessment of a frame."""
-        self._kept[place] = assessment
-        self._kept.move_to_end(place)
-        while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
+        self._shelf.put(place, assessment)
         row = self.session.row(place)
         if row.state is not State.VERDICT:
             self.rows_changed.emit((self.session.finish(place, assessment),))
@@ -192,7 +178,7 @@ class Desk:
     def _show_partner(self) -> None:
         partner = self.partner
         if partner is None or self.holds(partner):
-            self.partner_changed.emit(None if partner is None else self._whole(partner))
+            self.partner_changed.emit(None if partner is None else self._shelf.whole(partner))
         else:
             self.partner_changed.emit(None)
             self.wanted.emit(partner)
@@ -215,7 +201,7 @@ class Desk:
 
     def holds(self, place: int) -> bool:
         """Whether a frame can be shown without analysing it again."""
-        return self._whole(place) is not None
+        return self._shelf.whole(place) is not None
 
     def preview(self, **fields: Any) -> None:
         """Show what a correction would make of the frame; nothing is kept."""
@@ -235,6 +221,16 @@ class Desk:
             return
         self.corrections = changed
         self._show(changed)
+
+    def declare_needle(self, outer_mm: float | None) -> None:
+        """The needle of this study: stated once, it holds for the study's frames that are looked at from now on."""
+        if self.frame is None:
+            return
+        study = self.frame.reference.study_instance_uid
+        self._needles.pop(study, None)
+        if outer_mm is not None and self.place is not None:
+            self._needles[study] = outer_mm, self.place
+        self.correct(outer_diameter_mm=outer_mm)
 
     def cancel(self) -> None:
         """Show what stands; drops a correction that was only tried."""
@@ -291,9 +287,9 @@ class Desk:
         self.analyst = replace(self.analyst, profile=profile)
         self.session.restate(self.analyst.provenance, profile)
         for row in self.session.rows:
-            if row.state is State.VERDICT and row.place not in self._given:
+            if row.state is State.VERDICT and self._shelf.example(row.place) is None:
                 self.session.reset(row.place)
-        self._kept.clear()
+        self._shelf.clear()
         self.rows_changed.emit(self.session.rows)
         self.go(self.place)
 
@@ -305,7 +301,11 @@ class Desk:
             return
         before = self.corrections
         try:
-            self.corrections = step(FrameKey.of(self.frame.reference))
+            key = FrameKey.of(self.frame.reference)
+            self.corrections = step(key)
+            if self._needles.get(key.study_instance_uid, (0.0, -1))[1] == self.place:
+                self._needles.pop(key.study_instance_uid)  # what is undone here no longer holds elsewhere
+            self.corrections = self._with_needle(key, self.corrections)
         except MarrowpointError as error:
             self.told.emit(error.text)
         if self.corrections == before:
@@ -321,13 +321,19 @@ class Desk:
                 return entry.corrections or Corrections()
         return Corrections()
 
-    def _whole(self, place: int) -> Assessment | None:
-        return self._given.get(place) or self._kept.get(place)
+    def _with_needle(self, key: FrameKey, corrections: Corrections) -> Corrections:
+        """With the needle that was stated for the study, where nothing else was."""
+        outer_mm = self._needles.get(key.study_instance_uid, (None, -1))[0]
+        if outer_mm is None or corrections.outer_diameter_mm is not None:
+            return corrections
+        return corrections.changed(by=self._by(), outer_diameter_mm=outer_mm)
 
     def _set_base(self, assessment: Assessment) -> None:
         self.base, self.frame = assessment, assessment.frame
+        key = FrameKey.of(assessment.frame.reference)
         if self.place is not None and self.corrections.empty:
-            self.corrections = self._standing_corrections(self.place, FrameKey.of(assessment.frame.reference))
+            self.corrections = self._standing_corrections(self.place, key)
+        self.corrections = self._with_needle(key, self.corrections)
         self._show(self.corrections)
 
     def _show(self, corrections: Corrections, *, quick: bool = False) -> None:
@@ -338,8 +344,3 @@ class Desk:
         except ValueError as error:
             self.told.emit(str(error))
         self.shown_changed.emit(self.shown)
-
-    def _stack_of(self, image: ImageFile) -> FrameStack:
-        if self._stack is None or self._stack[0] != image:
-            self._stack = image, FrameStack(image, self.profile.scale)
-        return self._stack[1]

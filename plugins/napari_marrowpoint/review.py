@@ -257,7 +257,7 @@ class Review(QWidget):
         self.list.chosen.connect(lambda place: None if self.desk is None or place == self.desk.place else self.desk.go(place))
         self.list.stopped.connect(lambda: None if self.analysis is None else self.analysis.stop())
         self.panel.tool_chosen.connect(self.commands.choose)
-        self.panel.needle_set.connect(lambda outer_mm: self._correct(outer_diameter_mm=outer_mm))
+        self.panel.needle_set.connect(lambda outer_mm: None if self.desk is None else self.desk.declare_needle(outer_mm))
         self.panel.view_set.connect(lambda kind: self._correct(view=kind))
         self.panel.side_set.connect(lambda side: self._correct(side=side))
         self.panel.pressed.connect(self.commands.do)

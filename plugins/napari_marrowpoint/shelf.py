@@ -1,0 +1,51 @@
+"""What is kept at hand: whole assessments of frames seen lately, drawn examples, and the run on the screen."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from marrowpoint.assessment import Assessment
+from marrowpoint.profile import ScaleLimits
+from marrowpoint.read import ImageFile
+from napari_marrowpoint.stack import FrameStack
+
+# whole assessments, about 10 MB each
+KEPT = 6
+
+
+class Shelf:
+    """Assessments with their pixels, by place in the list."""
+
+    def __init__(self) -> None:
+        self._examples: dict[int, Assessment] = {}
+        self._kept: OrderedDict[int, Assessment] = OrderedDict()
+        self._stack: tuple[ImageFile, FrameStack] | None = None
+
+    def put(self, place: int, assessment: Assessment) -> None:
+        """Keep an assessment; the one not asked for longest goes."""
+        self._kept[place] = assessment
+        self._kept.move_to_end(place)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+
+    def put_example(self, place: int, assessment: Assessment) -> None:
+        """Keep an assessment that belongs to no file, for good."""
+        self._examples[place] = assessment
+
+    def example(self, place: int | None) -> Assessment | None:
+        """A drawn example, if that is what stands at this place."""
+        return None if place is None else self._examples.get(place)
+
+    def whole(self, place: int) -> Assessment | None:
+        """The assessment at a place, if it is at hand."""
+        return self._examples.get(place) or self._kept.get(place)
+
+    def clear(self) -> None:
+        """Let go of what another analysis would change."""
+        self._kept.clear()
+
+    def stack(self, image: ImageFile, scale: ScaleLimits) -> FrameStack:
+        """The frames of a file; the last file's stay open."""
+        if self._stack is None or self._stack[0] != image:
+            self._stack = image, FrameStack(image, scale)
+        return self._stack[1]
