@@ -91,7 +91,7 @@ class Cluster:
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Event]]:
         """Do tasks; as `Pool.run`. A task whose worker dies is done again by another one."""
         upcoming = iter(tasks)
-        queue = self._dask.as_completed()
+        queue = self._dask.as_completed(loop=self._client.loop)
         waiting: dict[str, Task] = {}
 
         def submit(task: Task) -> None:
