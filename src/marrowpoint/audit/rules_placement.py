@@ -62,7 +62,7 @@ def _complement(frames: tuple[FrameFacts, ...], from_deg: float) -> bool:
     beams = [
         picture_axes(p, s, ZeroView.BACK)[2]
         for frame in frames
-        if None not in (p := frame.primary_deg, s := frame.secondary_deg)
+        if (p := frame.primary_deg) is not None and (s := frame.secondary_deg) is not None
     ]
     return any(separation_deg(a, b) >= from_deg for a, b in combinations(beams, 2))
 
