@@ -18,6 +18,7 @@ from marrowpoint.profile import Profile
 
 PRONE, SUPINE = frozenset({"HFP", "FFP"}), frozenset({"HFS", "FFS"})
 POSTERIOR = ("psis", "posterior")
+CAREFUL = ("not excluded", "not seen is not absent")
 NO_PICTURES = "No picture of this study was given."
 NOT_READ = "The records come from a program that did not read this from the header."
 
@@ -203,7 +204,7 @@ def contrast_wording(procedure: ProcedureFacts, profile: Profile) -> Iterator[An
     runs = [run for run in procedure.runs if run.kind == "contrast"]
     if not runs:
         return
-    bold = [run for run in runs if "no vascular" in run.text.lower() and "not excluded" not in run.text.lower()]
+    bold = [run for run in runs if "no vascular" in run.text.lower() and not any(word in run.text.lower() for word in CAREFUL)]
     if bold:
         text = f"{bold[0].path} states the absence of vascular uptake as a fact; pictures cannot exclude it."
         yield Answer(outcome=Outcome.FAIL, sentence=text)

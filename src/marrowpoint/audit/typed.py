@@ -97,14 +97,16 @@ def run_facts(record: Record) -> tuple[str, RunFacts]:
     run : RunFacts
     """
     source, verdict = record.get("source") or {}, record.get("verdict") or {}
+    contrast = record.get("contrast") or {}
+    said = [verdict.get("text", ""), *(reason.get("text", "") for reason in verdict.get("reasons", ()))]
     return source.get("study_instance_uid") or record.get("study_instance_uid", ""), RunFacts(
         path=source.get("path", ""),
-        kind=str(record.get("kind", "")),
+        kind=str(record.get("kind") or ("contrast" if contrast else "needle")),
         acquired=moment(source.get("acquired")),
         timed_frames=int(record.get("timed_frames") or 0),
-        mask=bool(record.get("mask")),
+        mask=bool(record.get("mask") or contrast.get("mask_frames")),
         verdict=str(verdict.get("code", "")),
-        text=str(verdict.get("text", "")),
+        text=" ".join(said),
     )
 
 
