@@ -280,7 +280,8 @@ def test_results_are_exported_without_paths_uids_moments_and_readers(tmp_path) -
         "transfer_syntax_uid": "x", "acquired": "2026-01-01T10:15:30", "pixel_sha256": reference.pixel_sha256,
     }  # fmt: skip
     record = {
-        "record": "frame", "schema": 1, "source": source, "view": {"kind": "ap", "comment": WORD}, "overlay": f"overlays/{WORD}.png",
+        "record": "frame", "schema": 1, "source": source, "view": {"kind": "ap", "comment": WORD},
+        "overlay": f"overlays/{WORD}.png",
         "needle": {"tip_xy": [1.5, 2.5], "located_by": f"Dr {WORD}"}, "calibration": {"note": f"from {WORD}", "mm_per_px": 0.2},
         "bone": None, "measurements": {}, "points": {}, "needle_candidates": [], "new": WORD,
         "verdict": {"code": "at_cortex", "text": "At the cortex", "flags": [], "reasons": []},
@@ -301,7 +302,8 @@ def test_results_are_exported_without_paths_uids_moments_and_readers(tmp_path) -
     frame_line, study_line = (json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines())
     copy = the_copy(tmp_path / "out")
     assert frame_line["source"]["sop_instance_uid"] == copy.SOPInstanceUID
-    assert frame_line["source"]["acquired"].replace("-", "").replace(":", "") == f"{copy.AcquisitionDate}T{copy.AcquisitionTime}"
+    moment = datetime.fromisoformat(frame_line["source"]["acquired"])
+    assert moment.strftime("%Y%m%d%H%M%S") == copy.AcquisitionDate + copy.AcquisitionTime
     assert frame_line["needle"] == {"tip_xy": [1.5, 2.5], "located_by": "reader"}
     assert frame_line["verdict"]["text"] == "At the cortex"
     assert study_line["frames"] == [f"{frame_line['source']['path']}#1", "held back"]

@@ -85,7 +85,7 @@ def _noise(values: FloatImage) -> FloatImage:
 def _marks(strokes: Mask, values: FloatImage, side: int, *, bright: bool) -> _Marks:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(np.ascontiguousarray(strokes, np.uint8), connectivity=8)
     level = np.full(count, 0.0 if bright else 1.0)
-    (np.maximum if bright else np.minimum).at(level, labels[strokes], values[strokes])
+    (np.maximum if bright else np.minimum).at(level, labels.astype(np.intp)[strokes], values[strokes])
     left, top, width, height, area = stats[1:].astype(np.float64).T
     lowest = max(LOWEST_PX, LOWEST * side)
     # a stroke is thin: a letter fills little of its box, but for the l and the full stop

@@ -12,6 +12,8 @@ from marrowpoint.cli.audit import audit
 from marrowpoint.cli.common import OK
 from marrowpoint.cli.dicom import dicom
 from marrowpoint.cli.export import export
+from marrowpoint.cli.pull import pull_studies
+from marrowpoint.cli.push import push_files
 from marrowpoint.cli.rejudge import rejudge
 from marrowpoint.cli.review import review
 
@@ -35,3 +37,5 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 for command in (analyze, audit, review, dicom, export, rejudge):
     app.command()(command)
+app.command(name="pull")(pull_studies)
+app.command(name="push")(push_files)
