@@ -23,6 +23,7 @@ from review_cases import (
     without_needle,
 )
 
+from marrowpoint.cortex import ThicknessMap
 from marrowpoint.errors import NotAssessable
 from marrowpoint.frame import Calibration, SpacingSource, ViewKind, ViewOrigin
 from marrowpoint.measurement import Unit
@@ -117,7 +118,7 @@ def test_no_hand_makes_one_frame_the_right_spot_or_a_doubtful_one_sure(row, colu
         return
     if distance.lower <= 0 <= distance.upper:
         assert found.verdict.code in (Code.AT_CORTEX, Code.INDETERMINATE, Code.NOT_ASSESSABLE)
-    if distance.lower > 0:
+    elif distance.lower > 0 and found.verdict.code is not Code.NOT_ASSESSABLE:
         assert Flag.SECOND_VIEW_NEEDED in found.verdict.flags
 
 
@@ -148,6 +149,22 @@ def test_an_outlines_doubt_grows_with_the_way_to_the_arc_that_it_was_stated_for(
     assert opposite.verdict.code is Code.NOT_ASSESSABLE
     confirmed = reassess(base, by_hand(tip=(200.0, 170.0), outline_confirmed=True), PROFILE)
     assert confirmed.verdict.code is Code.PROJECTED_INSIDE
+
+
+def thick_everywhere(**more):
+    grid = np.full((40, 50), 14.0, np.float32)
+    there = ThicknessMap(median_mm=grid, lower_mm=grid - 1, upper_mm=grid + 1, frame_shape=SHAPE, method="model")
+    return cortex(thickness=there, **more)
+
+
+def test_a_hand_makes_no_thickness_of_a_model_that_did_not_know_the_bone():
+    sure, unsure = (assessment(outline=thick_everywhere(confidence=c)) for c in (0.9, 0.4))
+    assert sure.verdict.code is Code.PROJECTED_IN_THICK_BONE
+    assert reassess(sure, by_hand(outline_confirmed=True), PROFILE).verdict.code is Code.PROJECTED_IN_THICK_BONE
+    for wanted in (by_hand(outline_confirmed=True), by_hand(outline=(circle(radius=115.0),))):
+        found = reassess(unsure, wanted, PROFILE)
+        assert found.verdict.code is Code.PROJECTED_INSIDE
+        assert Flag.THICKNESS_NOT_JUDGED in found.verdict.flags
 
 
 def test_a_drawn_outline_moves_the_cortex_and_its_bone_side():

@@ -12,10 +12,11 @@ from ultrasound_frames import PROFILE, assessed, scanned
 from marrowpoint.errors import NotAssessable
 from marrowpoint.judge import not_assessable
 from marrowpoint.measurement import Unit
+from marrowpoint.needle import TipVisibility
 from marrowpoint.phantom.ultrasound import UltrasoundScene
 from marrowpoint.review.correct import reassess
 from marrowpoint.review.corrections import Corrections, KnownLength
-from marrowpoint.verdict import Code
+from marrowpoint.verdict import Code, Flag
 
 SCENE = UltrasoundScene(tip=(34.0, 6.0))
 MM = np.array(SCENE.mm_per_px)
@@ -68,6 +69,15 @@ def test_what_does_not_touch_the_measurement_changes_no_verdict():
     found = reassess(base, by_hand(side="L"), PROFILE)
     assert (found.verdict, found.frame.side) == (base.verdict, "L")
     assert found.placement.tip_to_cortex == base.placement.tip_to_cortex
+
+
+def test_a_turned_shaft_keeps_what_was_seen_of_its_tip():
+    whole = assessed(SCENE)
+    base = replace(whole, needle=replace(whole.needle, out_of_plane=True, tip_visibility=TipVisibility.FAINT))
+    found = reassess(base, by_hand(far_end=(10.0, whole.needle.tip[1])), PROFILE)
+    assert (found.needle.out_of_plane, found.needle.tip_visibility) == (True, TipVisibility.FAINT)
+    assert Flag.OUT_OF_PLANE in found.verdict.flags
+    assert reassess(base, by_hand(tip=whole.needle.tip), PROFILE).needle.tip_visibility is None
 
 
 def test_a_known_length_scales_an_ultrasound_frame():

@@ -257,6 +257,18 @@ def test_the_partner_is_the_most_turned_view_of_the_same_needle_position():
     assert session.partner(0) == 1
 
 
+def test_a_corrected_frame_speaks_in_its_study_as_corrected():
+    session = Session_of(range(2))
+    for k in range(2):
+        session.finish(k, shown(k))
+    before = session.study(0)
+    session.correct(0, reassess(shown(0), Corrections().changed(by="A", tip=(200.0, 450.0)), PROFILE))
+    assert session.study(0).verdict.code is Code.OUTSIDE_BONE is not before.verdict.code
+    assert session.found(0).verdict.code is Code.PROJECTED_INSIDE  # the program's own stays to go back to
+    session.correct(0, None)
+    assert session.study(0).verdict == before.verdict
+
+
 def test_no_single_frame_makes_a_study_the_right_spot():
     session = Session_of(range(1))
     session.finish(0, reassess(shown(0), Corrections().changed(by="A", tip=(200.0, 300.0), outline_confirmed=True), PROFILE))

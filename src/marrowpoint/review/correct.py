@@ -91,10 +91,18 @@ def _projection(start: Assessment, base: Assessment, corrections: Corrections, p
         cortex = hand_cortex(base, corrections, needle, done.calibration, limits)
         if cortex is None:
             raise NotAssessable("no_bone", "No outline of the hip bone was found: draw it by hand.")
+        cortex = _without_doubtful_map(cortex, base.cortex, profile)
         done = replace(done, cortex=cortex)
         return _judged(done, needle, cortex, profile, quick)
     except NotAssessable as error:
         return replace(done, verdict=not_assessable(error))
+
+
+def _without_doubtful_map(cortex: Cortex, found: Cortex | None, profile: Profile) -> Cortex:
+    """A person vouches for an outline, not for the thickness that the model saw in a bone which it did not recognise."""
+    if found is None or cortex.thickness is None or found.confidence >= profile.verdict.min_bone_confidence:
+        return cortex
+    return replace(cortex, thickness=None)
 
 
 def _judged(done: Assessment, needle: Needle, cortex: Cortex, profile: Profile, quick: bool) -> Assessment:

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from marrowpoint.assessment import Assessment, Provenance
 from marrowpoint.frame import FrameReference
-from marrowpoint.placement import Placement
 from marrowpoint.review.corrections import Corrections
+from marrowpoint.review.said import Said
+
+__all__ = [
+    "DECISIONS",
+    "MAX_RATER",
+    "MAX_TEXT",
+    "NEED_REASON",
+    "Action",
+    "Entry",
+    "FrameKey",
+    "Said",
+    "about",
+    "decide",
+    "flagged",
+    "stale_because",
+    "standing",
+]
 
 MAX_RATER, MAX_TEXT = 80, 2000  # characters
 
@@ -69,57 +85,6 @@ class FrameKey:
             return False
         same_pixels = self.pixel_sha256 == other.pixel_sha256 != ""
         return self.path == other.path or (same_pixels and self.sop_instance_uid == other.sop_instance_uid)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """What was said of a frame: the verdict and its key numbers.
-
-    Parameters
-    ----------
-    code, text : str
-        Verdict's code and sentence.
-    numbers : dict of str to dict
-        By field of `Placement`: ``{"value": ..., "lower": ..., "upper": ..., "unit": "mm"}``.
-    confidence : dict of str to float
-        Of ``needle`` and ``bone``, where found.
-    """
-
-    code: str
-    text: str
-    numbers: dict[str, dict[str, float | str]] = field(default_factory=dict)
-    confidence: dict[str, float] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, assessment: Assessment) -> Said:
-        """What an assessment says, in a few hundred bytes."""
-        confidence = {}
-        if assessment.needle is not None:
-            confidence["needle"] = round(float(assessment.needle.confidence), 3)
-        if assessment.cortex is not None:
-            confidence["bone"] = round(float(assessment.cortex.confidence), 3)
-        return cls(
-            code=assessment.verdict.code.value,
-            text=assessment.verdict.text,
-            numbers=_numbers(assessment.placement),
-            confidence=confidence,
-        )
-
-
-NUMBERS = (
-    "tip_to_cortex", "insertion_depth", "bone_thickness", "thin_bone_margin", "far_cortex_reserve", "in_plane_width",
-    "gap_along_shaft", "entry_to_peak",
-)  # fmt: skip
-
-
-def _numbers(placement: Placement | None) -> dict[str, dict[str, float | str]]:
-    found: dict[str, dict[str, float | str]] = {}
-    for name in NUMBERS:
-        measured = None if placement is None else getattr(placement, name)
-        if measured is not None:
-            limits = {key: round(float(getattr(measured, key)), 3) for key in ("value", "lower", "upper")}
-            found[name] = {**limits, "unit": measured.unit.value}
-    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import hypot, radians, sin, sqrt
 
 import numpy as np
@@ -80,20 +81,26 @@ def hand_needle(base: Assessment, corrections: Corrections, calibration: Calibra
         raise NotAssessable("needle_half_marked", "Tip and far end of the shaft lie on one another: pull them apart.")
     axis = ((far_end[0] - tip[0]) / length, (far_end[1] - tip[1]) / length)
     width, width_sd = _width(base, tip, axis, length, calibration)
+    by = reader(corrections.set_by("tip", "far_end", "end_on"))
+    end_on = bool(corrections.end_on) if corrections.end_on is not None or found is None else found.end_on
+    if found is not None and corrections.tip is None:
+        # the tip is still the program's, with its doubt and with what was seen of it
+        return replace(
+            found, axis=axis, length_px=length, width_px=width, width_sd_px=width_sd, end_on=end_on, alternatives=(), located_by=by
+        )
     sd = hand_sd_px(limits, calibration, shape, width)
-    by_hand = corrections.tip is not None or found is None
     return Needle(
         tip=tip,
         axis=axis,
         width_px=width,
         width_sd_px=width_sd,
-        tip_sd_along_px=sd if by_hand or found is None else found.tip_sd_along_px,
-        tip_sd_across_px=sd if by_hand or found is None else found.tip_sd_across_px,
+        tip_sd_along_px=sd,
+        tip_sd_across_px=sd,
         length_px=length,
-        confidence=limits.hand_confidence if by_hand or found is None else found.confidence,
-        end_on=bool(corrections.end_on) if corrections.end_on is not None else found is not None and found.end_on,
+        confidence=limits.hand_confidence,
+        end_on=end_on,
         second_instrument=found is not None and found.second_instrument,
-        located_by=reader(corrections.set_by("tip", "far_end", "end_on")),
+        located_by=by,
     )
 
 

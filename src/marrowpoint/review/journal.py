@@ -19,7 +19,8 @@ from marrowpoint.errors import MarrowpointError
 from marrowpoint.review.corrections import Corrections, from_json, to_json
 from marrowpoint.review.entry import FrameKey
 from marrowpoint.review.filelock import lock, unlock
-from marrowpoint.review.ledger import user_data_folder
+from marrowpoint.review.jsonlines import read_lines, rewritten
+from marrowpoint.review.place import user_data_folder
 
 SCHEMA = 1
 DEPTH = 200  # steps of undo that are kept for a frame
@@ -229,58 +230,14 @@ def _restored(home: Path, stem: str) -> Journal:
     if not held:
         raise MarrowpointError("journal_unwritable", f"{MAX_FILES} windows are open on this folder: close some")
     path, guard = held[0]
-    lines = [line for name, _ in held for line in _lines(name)]
-    journal = Journal(path, _rewritten(path, lines), guard)
+    lines = [line for name, _ in held for line in read_lines(name)]
+    journal = Journal(path, rewritten(path, lines), guard)
     journal._replay(iter(lines))
     for name, other in held[1:]:
         name.unlink(missing_ok=True)
         unlock(other)
         other.close()
     return journal
-
-
-def _lines(path: Path) -> list[dict[str, Any] | None]:
-    """What stands in a file; None for a line that is no JSON object, a torn last one included."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    found: list[dict[str, Any] | None] = []
-    for line in data.split(b"\n"):
-        if line:
-            try:
-                tree = json.loads(line)
-                found.append(tree if isinstance(tree, dict) else None)
-            except ValueError:
-                found.append(None)
-    return found
-
-
-def _rewritten(path: Path, lines: list[dict[str, Any] | None]) -> BinaryIO:
-    """Put all that was restored into one file, whole or not at all, and open it to go on."""
-    fresh = path.with_suffix(".tmp")
-    with fresh.open("wb") as stream:
-        for line in lines:
-            if line is not None:
-                stream.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.replace(path)
-    _sync_folder(path.parent)
-    return path.open("r+b")
-
-
-def _sync_folder(folder: Path) -> None:
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows opens no folders; it needs no sync of them either
-        return
-    try:
-        os.fsync(handle)
-    except OSError:
-        pass
-    finally:
-        os.close(handle)
 
 
 def _name(frame: FrameKey) -> str:

@@ -20,7 +20,7 @@ from marrowpoint.polyline import nearest_points, segments_of
 from marrowpoint.profile import ReviewLimits
 from marrowpoint.review.corrections import Corrections
 from marrowpoint.review.hand import hand_sd_px, reader
-from marrowpoint.review.livewire import is_closed
+from marrowpoint.review.lines import is_closed
 
 MOVED_PX = 0.75  # an outline point this far off the program's line is the person's
 # An outline's doubt is that of the arc nearest to the program's tip. Nineteen of twenty arcs at these distances from it (of the

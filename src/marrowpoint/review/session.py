@@ -5,165 +5,20 @@ A `Session` belongs to the thread of the window; workers hand their results over
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from itertools import chain
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import replace
 
 from marrowpoint.assess import without_pixels
 from marrowpoint.assessment import Assessment, Provenance, StudyAssessment
 from marrowpoint.errors import MarrowpointError
 from marrowpoint.profile import Profile
-from marrowpoint.read import ImageFile, find_images
-from marrowpoint.read.header import open_dicom
-from marrowpoint.read.pixels import describe_pixels
 from marrowpoint.review.entry import Action, Entry, FrameKey, flagged, stale_because, standing
 from marrowpoint.review.ledger import Ledger
+from marrowpoint.review.listing import Listed, Review, Row, State, list_frames
 from marrowpoint.review.partner import best_partner
 from marrowpoint.study import Position, group_positions, judge_studies
-from marrowpoint.verdict import SEVERITY, Code, Severity
 
-
-class State(StrEnum):
-    """How far the program is with a frame."""
-
-    WAITING = "waiting"
-    ANALYSING = "analysing"
-    VERDICT = "verdict"
-    FAILURE = "failure"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Review:
-    """The standing decision of one rater about a frame.
-
-    Parameters
-    ----------
-    rater : str
-    action : Action
-    stale : tuple of str
-        What changed since: ``"image"``, ``"program"``, ``"profile"``, ``"model"``.
-    entry : Entry
-    """
-
-    rater: str
-    action: Action
-    stale: tuple[str, ...]
-    entry: Entry
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One frame of the list, or one file that could not be read.
-
-    Parameters
-    ----------
-    place : int
-        Place in the list, from 0.
-    image : ImageFile
-    frame_number, number_of_frames : int
-        1-based; 1 of 1 for a file that could not be read.
-    state : State
-    key : FrameKey or None
-        None until the frame was read.
-    code : Code or None
-        The program's verdict.
-    text : str
-        Verdict or failure in words.
-    failure : str
-        Code of the failure; empty otherwise.
-    reviews : tuple of Review
-        One a rater.
-    flags : tuple of str
-        Raters whose flag stands.
-    comments : int
-        Comments of anyone.
-    """
-
-    place: int
-    image: ImageFile
-    frame_number: int = 1
-    number_of_frames: int = 1
-    state: State = State.WAITING
-    key: FrameKey | None = None
-    code: Code | None = None
-    text: str = ""
-    failure: str = ""
-    reviews: tuple[Review, ...] = ()
-    flags: tuple[str, ...] = ()
-    comments: int = 0
-
-    @property
-    def name(self) -> str:
-        """What the list shows: the file's path, with the frame's number where there are several."""
-        if self.number_of_frames == 1:
-            return self.image.relative_path
-        return f"{self.image.relative_path} {self.frame_number}/{self.number_of_frames}"
-
-    @property
-    def severity(self) -> Severity | None:
-        """Colour of the verdict."""
-        return None if self.code is None else SEVERITY[self.code]
-
-    @property
-    def stale(self) -> tuple[str, ...]:
-        """What changed since somebody's decision."""
-        return tuple(dict.fromkeys(chain.from_iterable(review.stale for review in self.reviews)))
-
-    @property
-    def problem(self) -> bool:
-        """Whether a person should look here first: a bad or missing verdict, a failure, a flag, a stale review."""
-        return (
-            self.state is State.FAILURE
-            or self.severity in (Severity.PROBLEM, Severity.UNKNOWN)
-            or bool(self.flags or self.stale)
-        )
-
-    def reviewed_by(self, rater: str = "") -> bool:
-        """Whether that rater (anyone, if empty) decided, on what still holds."""
-        return any(not review.stale for review in self.reviews if not rater or review.rater == rater)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """One frame that was found, before it is read; or why its file cannot be."""
-
-    image: ImageFile
-    frame_number: int = 1
-    number_of_frames: int = 1
-    failure: str = ""
-    text: str = ""
-
-
-def list_frames(folder: Path, *, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Listed]:
-    """Find the frames of a folder by their headers alone; for a background thread.
-
-    Parameters
-    ----------
-    folder : Path
-        A folder, a file or a DICOMDIR.
-    cancelled : callable
-        Asked between files.
-
-    Yields
-    ------
-    Listed
-        In the order of the files; one with ``failure`` for a file that cannot be read.
-    """
-    for image in find_images([folder]):
-        if cancelled():
-            return
-        try:
-            with open_dicom(image) as file:
-                count = describe_pixels(file).frames
-        except MarrowpointError as error:
-            yield Listed(image=image, failure=error.code, text=error.text)
-        except Exception as error:  # one odd file must not end the list
-            yield Listed(image=image, failure="internal_error", text=f"an unexpected {type(error).__name__}: please report it")
-        else:
-            for number in range(1, count + 1):
-                yield Listed(image=image, frame_number=number, number_of_frames=count)
+__all__ = ["Listed", "Review", "Row", "Session", "State", "list_frames"]
 
 
 class Session:
@@ -185,6 +40,7 @@ class Session:
         self.ledger = ledger
         self._rows: list[Row] = []
         self._found: dict[int, Assessment] = {}  # without pixels: kilobytes each
+        self._corrected: dict[int, Assessment] = {}
         self._entries: tuple[Entry, ...] = ()
         self._positions: tuple[Position, ...] | None = None
         self._studies: tuple[StudyAssessment, ...] | None = None
@@ -223,6 +79,7 @@ class Session:
         """Take the program's assessment of a frame; its pixels are not kept."""
         small = without_pixels(assessment)
         self._found[place] = small
+        self._corrected.pop(place, None)
         self._positions = self._studies = None
         row = replace(
             self._rows[place], state=State.VERDICT, key=FrameKey.of(small.frame.reference), code=small.verdict.code,
@@ -230,9 +87,18 @@ class Session:
         )  # fmt: skip
         return self._put(self._reviewed(row))
 
+    def correct(self, place: int, corrected: Assessment | None) -> None:
+        """Let a frame speak in its study as a person corrected it; None gives it back to the program."""
+        if corrected is None:
+            self._corrected.pop(place, None)
+        else:
+            self._corrected[place] = without_pixels(corrected)
+        self._positions = self._studies = None
+
     def fail(self, place: int, code: str, text: str) -> Row:
         """Take a failure."""
         self._found.pop(place, None)
+        self._corrected.pop(place, None)
         self._positions = self._studies = None
         return self._put(replace(self._rows[place], state=State.FAILURE, failure=code, text=text, code=None))
 
@@ -302,7 +168,7 @@ class Session:
     def partner(self, place: int) -> int | None:
         """The frame that shows the same needle position from the most different side; None where the study has none."""
         position = self._position(place)
-        return None if position is None else best_partner(self._found, position, place)
+        return None if position is None else best_partner(self._standing(), position, place)
 
     def study(self, place: int) -> StudyAssessment | None:
         """What all frames of this needle position say together."""
@@ -311,17 +177,20 @@ class Session:
             return None
         if self._studies is None:
             # all at once: a picture that turns up in two studies refuses both
-            self._studies = judge_studies(self._found.values(), self.profile)
+            self._studies = judge_studies(self._standing().values(), self.profile)
         name = f"{found.frame.reference.path}#{found.frame.reference.frame_number}"
         return next((study for study in self._studies if name in study.frames), None)
 
     def _position(self, place: int) -> Position | None:
-        found = self._found.get(place)
+        found = self._standing().get(place)
         if found is None:
             return None
         if self._positions is None:
-            self._positions = group_positions(self._found.values(), self.profile.study)
+            self._positions = group_positions(self._standing().values(), self.profile.study)
         return next((each for each in self._positions if any(frame is found for frame in each.frames)), None)
+
+    def _standing(self) -> dict[int, Assessment]:
+        return self._found | self._corrected
 
     def _put(self, row: Row) -> Row:
         self._rows[row.place] = row
