@@ -62,7 +62,7 @@ def draw_examples(review: Review, out: Path) -> None:
     review.commands.toggle_thickness()
     review.desk.go(0)
     row, column = review.desk.shown.needle.tip
-    review.desk.correct(tip=(row + 25, column + 50))
+    review.desk.correct(tip=(row + 2, column + 3))
     review.commands.edit_outline()
     settle()
     shoot(review, out / "correct.png")

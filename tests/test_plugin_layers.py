@@ -164,6 +164,8 @@ def test_the_reasons_name_what_is_missing_what_is_next_and_who_set_what() -> Non
     assert told["Set by hand"][0].startswith("tip, by K. M. at ")
     bare = {each.title: each.sentences for each in chapters(bare_assessment(), Corrections())}
     assert "Tip to cortex was not measured" in bare["What is missing"]
+    assert [text.split()[0] for text in bare["What you can do"]] == ["Mark", "Draw", "For"]
+    assert "What you can do" not in told
     assert "Set by hand" not in bare
 
 

@@ -193,6 +193,7 @@ def test_a_folder_is_reviewed_by_keys_alone(viewer: Any, tmp_path: Path) -> None
     assert "2/3" in review.banner.note
     viewer.dims.set_current_step(0, 2)  # the slider leads as well
     assert review.desk.row.frame_number == 3
+    assert overlays_of(viewer)[1].text.startswith("frame 3 of 3")
     wait(lambda: review.desk.shown is not None)
     key(review, Qt.Key.Key_Right)
     assert review.desk.row.failure == "not_dicom"

@@ -90,6 +90,8 @@ class Canvas:
         self.layers[PICTURE] = layer
         self.viewer.layers.selection.active = layer
         show_scale_bar(self.viewer)
+        if data.ndim > 2:
+            self.viewer.dims.set_axis_label(0, "from 0")  # napari's slider counts so; ours counts from 1
 
     def show(self, assessment: Assessment, *, thin_below_mm: float | None = None) -> None:
         """Draw everything that is known of the frame on the screen."""
@@ -328,10 +330,12 @@ def show_scale_bar(viewer: Any) -> None:
     bar.visible, bar.box, bar.font_size = True, True, 12
 
 
-def tell_scale(viewer: Any, calibration: Calibration) -> None:
-    """Where the scale comes from, beside the bar."""
+def tell_scale(viewer: Any, frame: Frame, calibration: Calibration) -> None:
+    """Where the scale comes from, beside the bar; in a run also which frame it is, counted from 1."""
     _, text = overlays_of(viewer)
-    text.text, text.visible, text.font_size, text.position = scale_words(calibration), True, 11, "bottom_left"
+    number, count = frame.reference.frame_number, frame.reference.number_of_frames
+    told = f"frame {number} of {count}, {scale_words(calibration)}" if count > 1 else scale_words(calibration)
+    text.text, text.visible, text.font_size, text.position = told, True, 11, "bottom_left"
 
 
 def _wider(limits: tuple[float, float]) -> tuple[float, float]:

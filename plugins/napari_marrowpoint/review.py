@@ -154,7 +154,7 @@ class Review(QWidget):
             number = self.desk.frame.reference.frame_number
             if self.viewer.dims.ndim > 2 and self.viewer.dims.current_step[0] != number - 1:
                 self.viewer.dims.set_current_step(0, number - 1)
-            tell_scale(self.viewer, self.desk.frame.header_spacing)
+            tell_scale(self.viewer, self.desk.frame, self.desk.frame.header_spacing)
         self._moving = False
         self.panel.show_history(self.desk.session.entries(place))
         self.update_partner()
@@ -163,7 +163,7 @@ class Review(QWidget):
         assert self.desk is not None
         if shown is not None:
             self.canvas.show(shown, thin_below_mm=self.desk.profile.verdict.thin_below_mm)
-            tell_scale(self.viewer, shown.calibration)
+            tell_scale(self.viewer, shown.frame, shown.calibration)
         self.tell_banner(shown)
         quick = self.tools is not None and self.tools.pulling
         if not quick:

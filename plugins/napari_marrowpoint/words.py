@@ -81,12 +81,30 @@ def chapters(assessment: Assessment, corrections: Corrections, study: StudyAsses
         Chapter(title="Found by", sentences=_found_by(assessment)),
         Chapter(title="Scale", sentences=(scale_words(assessment.calibration), *assessment.calibration.conflicts)),
         Chapter(title="What is missing", sentences=tuple(missing)),
+        Chapter(title="What you can do", sentences=tuple(ways_out(assessment))),
         Chapter(title="Next picture", sentences=(next_view(assessment.frame.view, verdict).removeprefix("Next: "),)),
         Chapter(title="Set by hand", sentences=tuple(hand_sentences(corrections))),
         Chapter(title="All views of this needle", sentences=() if study is None else (study.verdict.text,)),
     ]
     kept = [Chapter(title=each.title, sentences=tuple(text for text in each.sentences if text)) for each in told]
     return [each for each in kept if each.sentences]
+
+
+def ways_out(assessment: Assessment) -> list[str]:
+    """What a person could set so that more can be said."""
+    codes = {reason.code for reason in assessment.verdict.reasons}
+    told = []
+    if assessment.needle is None:
+        told.append("Mark the needle: T, press at the tip, pull to the far end.")
+    elif "low_confidence_needle" in codes:
+        told.append("Pull the tip to where you see it, or draw the needle anew: T.")
+    if assessment.cortex is None:
+        told.append("Draw the outline along the cortex: W.")
+    elif codes & {"low_confidence_bone", "too_uncertain"}:
+        told.append("If the outline near the tip is right, say so: K. Else pull it right: O, or draw it: W.")
+    if assessment.calibration.spacing is None:
+        told.append("For mm choose the needle, or pull between two points of known distance: S.")
+    return told
 
 
 def _found_by(assessment: Assessment) -> tuple[str, ...]:
