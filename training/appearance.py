@@ -54,8 +54,8 @@ def soft_bands(rng: np.random.Generator, size: int) -> np.ndarray:
     return out
 
 
-def expose(rng: np.random.Generator, integral: np.ndarray) -> np.ndarray:
-    """Line integrals to a display value that grows with attenuation."""
+def expose(rng: np.random.Generator, integral: np.ndarray, binned: tuple[float, float] = (7, 28)) -> np.ndarray:
+    """Line integrals to a display value that grows with attenuation; `binned`: detector pixels in one of ours."""
     size = len(integral)
     light = np.exp(-integral - soft_bands(rng, size))
     scatter = rng.uniform(0, 0.6) if rng.random() < 0.8 else 0.0
@@ -63,7 +63,7 @@ def expose(rng: np.random.Generator, integral: np.ndarray) -> np.ndarray:
         cv2.blur(cv2.resize(light, (48, 48), interpolation=cv2.INTER_AREA), (17, 17)), (size, size)
     )
     mean = max(float(np.median(light)), 1e-6)
-    counts = 10 ** rng.uniform(1.5, 3.1) * rng.uniform(7, 28)  # the second factor: detector pixels in one of ours
+    counts = 10 ** rng.uniform(1.5, 3.1) * rng.uniform(*binned)
     noise = rng.normal(0, 1, light.shape).astype(np.float32)
     if rng.random() < 0.5:
         noise = cv2.GaussianBlur(noise, (0, 0), rng.uniform(0.4, 0.9)) * 1.6
