@@ -13,7 +13,7 @@ BEFORE_MM, SURE_MM = 6.0, 4.0  # of echo before its end: what its level is taken
 END_BLUR_MM = 0.7  # from the tip to the half height of the visible end
 
 
-def longest_chain(on: Mask) -> tuple[int, int, int] | None:
+def longest_chain(on: Mask) -> tuple[int, int, int, int] | None:
     """The longest chain of bright runs with small gaps between.
 
     Parameters
@@ -24,7 +24,7 @@ def longest_chain(on: Mask) -> tuple[int, int, int] | None:
     Returns
     -------
     tuple of int or None
-        First sample, last sample, and how many samples show it.
+        First sample, last sample, last sample before the last gap, and how many samples show it.
     """
     runs = [r for r in _runs(on) if (r[1] - r[0]) * FINE_MM >= 1.0]
     if not runs:
@@ -36,7 +36,7 @@ def longest_chain(on: Mask) -> tuple[int, int, int] | None:
         else:
             chains.append([run])
     best = max(chains, key=lambda chain: sum(b - a for a, b in chain))
-    return best[0][0], best[-1][1] - 1, sum(b - a for a, b in best)
+    return best[0][0], best[-1][1] - 1, best[max(len(best) - 2, 0)][1] - 1, sum(b - a for a, b in best)
 
 
 def end_of_echo(echo: np.ndarray, ground: float, *, near_bone: bool) -> int | None:

@@ -18,6 +18,10 @@ from marrowpoint.ultrasound.surface import Surface
 COARSE_MM = 0.3  # sampling along the strip for the line
 ACROSS_MM = 6.0  # half width of the strip
 MIN_VISIBLE_MM = 8.0  # a shorter echo is no shaft: a needle crossing the plane shows as a dot
+LAYER_REACH_MM = 4.0  # a layer that meets the end of a shaft at 40 degrees lies so far along it at its side
+LAYER_CONTRAST = 0.15  # grey value of a layer over tissue
+LAYER_SD_MM = 1.0
+LAYER_SHARE = 0.75  # an end at a layer is not seen clearly
 EDGE_MM = 2.0  # a tip so near to the edge of the picture is none
 AHEAD_MM = (2.0, 6.0)
 DARK_SHARE = 0.3  # of the tissue beside: a shadow
@@ -154,9 +158,13 @@ def ended_shaft(line: Line, scan: Scan) -> Shaft | None:
     chain = longest_chain((contrast > ON_LEVEL * level) & inside) if level >= MIN_CONTRAST else None
     if chain is None:
         return None
-    first, last, visible = chain
+    first, last, before_gap, visible = chain
     entry_mm = first * FINE_MM
     tip_mm, tip_sd_mm, meets_bone = _tip(line, scan, along, last, bone_mm)
+    layer = not meets_bone and _layer_beside(line, scan, (float(along[before_gap]), tip_mm), level)
+    if layer:
+        # where a layer crosses, the shaft may end on either side of it, or with the piece before the gap
+        tip_sd_mm = max(LAYER_SD_MM, 0.5 * (tip_mm - float(along[before_gap])))
     recent = contrast[max(last - int(8.0 / FINE_MM), 0) : max(last - int(1.0 / FINE_MM), 1)]
     return Shaft(
         line=line,
@@ -171,7 +179,7 @@ def ended_shaft(line: Line, scan: Scan) -> Shaft | None:
         entry_depth_share=_depth_share(line, scan, float(along[0])),
         contrast=level,
         width_mm=2 * FIRST_CREST_MM,
-        tip_share=float(np.median(recent)) / level,
+        tip_share=min(float(np.median(recent)) / level, 1.0) * (LAYER_SHARE if layer else 1.0),
         leaves=not meets_bone and along[-1] - tip_mm < EDGE_MM,
         shadow_ahead=not meets_bone and _shadow_ahead(line, scan, tip_mm),
     )
@@ -256,6 +264,14 @@ def _shadow_ahead(line: Line, scan: Scan, tip_mm: float) -> bool:
     back = tip_mm - np.arange(1.0, 12.0, 0.25)
     sides = [scan.plane.strip(scan.painted, line, back, side).mean() for side in (across - 4.5, across + 6.5)]
     return dark < DARK_SHARE * float(np.mean(sides))
+
+
+def _layer_beside(line: Line, scan: Scan, between_mm: tuple[float, float], level: float) -> bool:
+    """Whether a layer about as bright as the shaft meets its end, seen beside it on the side of the probe."""
+    along = np.arange(between_mm[0] - LAYER_REACH_MM, between_mm[1] + LAYER_REACH_MM, FINE_MM)
+    side = scan.plane.strip(scan.painted, line, along, np.arange(-3.6, -2.3, 0.3)).mean(axis=1)
+    side = cv2.GaussianBlur(side[None], (0, 0), 0.5 / FINE_MM)[0]
+    return float(side.max() - np.median(side)) > max(0.5 * level, LAYER_CONTRAST)
 
 
 def _profiles(line: Line, scan: Scan, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

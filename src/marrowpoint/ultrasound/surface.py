@@ -17,7 +17,8 @@ MIN_RUN_MM = 3.0  # a shorter piece is speckle
 SHAFT_BAND_MM = (1.5, 4.5)  # a shaft and its copies: toward the probe, and away from it
 SURE_BONE = 0.7  # confidence of a beam
 ON_AXIS_MM, FOLLOWED_MM = 1.2, 12.0  # a line so near to the shaft's axis for so long is the shaft
-CROSSED_MM, CROSSING_MM = 0.6, 3.0  # bone that meets the axis at 22 degrees leaves that band within that length
+AHEAD_MM, STEP_MM = 11.0, 1.2  # a gap in a shaft is no longer; bone is torn where neighbouring beams differ by so much
+CROSSED_MM, CROSSING_MM = 0.6, 2.0  # bone that meets the axis at 31 degrees leaves that band within that length
 STRAIGHT_LENGTH_MM, STRAIGHT_MM, ASKEW = 6.0, 0.7, 0.4  # a piece so long, so straight and rising by that share of its length
 SHAFT_END_MM = 2.0  # nearer to the tip a line may well be bone
 
@@ -114,7 +115,7 @@ def without_shaft(surface: Surface, line: Line, tip_mm: float, beams: BeamSpace,
     followed = along[(np.abs(across) < ON_AXIS_MM) & (along < tip_mm - SHAFT_END_MM)]
     if len(followed) == 0 or np.ptp(followed) < FOLLOWED_MM:
         on_shaft &= surface.confidence[index] < SURE_BONE
-    on_shaft |= _follows(along, across, index, along > tip_mm - SHAFT_END_MM)
+    on_shaft |= _follows(along, across, index, tip_mm - SHAFT_END_MM)
     if not on_shaft.any():
         return surface
     sample = surface.sample.copy()
@@ -152,14 +153,21 @@ def without_straight(surface: Surface, beams: BeamSpace, plane: Plane) -> Surfac
     return Surface(sample=sample, confidence=np.where(np.isfinite(sample), surface.confidence, 0.0))
 
 
-def _follows(along: np.ndarray, across: np.ndarray, index: np.ndarray, ahead: Mask) -> Mask:
-    """Points that keep to the axis for long ahead of the tip: the shaft behind a gap, which bone would only cross."""
-    near = ahead & (np.abs(across) < CROSSED_MM)
+def _follows(along: np.ndarray, across: np.ndarray, index: np.ndarray, from_mm: float) -> Mask:
+    """Points that keep to the axis for long not far ahead of the tip: the shaft behind a gap, which bone would only cross.
+
+    Bone goes on where it leaves the axis; a piece of shaft begins with nothing beside it.
+    """
+    near = (along > from_mm) & (along < from_mm + AHEAD_MM) & (np.abs(across) < CROSSED_MM)
     follows = np.zeros(len(along), dtype=bool)
-    runs = np.split(np.arange(len(along)), np.flatnonzero(np.diff(index) > 1) + 1)
-    for run in runs:
+    for run in np.split(np.arange(len(along)), np.flatnonzero(np.diff(index) > 1) + 1):
         kept = run[near[run]]
-        if len(kept) and np.ptp(along[kept]) > CROSSING_MM:
+        if len(kept) == 0 or np.ptp(along[kept]) <= CROSSING_MM:
+            continue
+        first_is_shallow = along[kept[0]] < along[kept[-1]]
+        shallow, beyond = (kept[0], kept[0] - 1) if first_is_shallow else (kept[-1], kept[-1] + 1)
+        inside = run[0] <= beyond <= run[-1]
+        if not inside or np.hypot(along[shallow] - along[beyond], across[shallow] - across[beyond]) > STEP_MM:
             follows[kept] = True
     return follows
 
