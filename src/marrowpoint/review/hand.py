@@ -86,8 +86,9 @@ def hand_needle(base: Assessment, corrections: Corrections, calibration: Calibra
     if found is not None and corrections.tip is None:
         # the tip is still the program's, with its doubt and with what was seen of it
         return replace(
-            found, axis=axis, length_px=length, width_px=width, width_sd_px=width_sd, end_on=end_on, alternatives=(), located_by=by
-        )
+            found, axis=axis, length_px=length, width_px=width, width_sd_px=width_sd, end_on=end_on, alternatives=(),
+            located_by=by,
+        )  # fmt: skip
     sd = hand_sd_px(limits, calibration, shape, width)
     return Needle(
         tip=tip,
