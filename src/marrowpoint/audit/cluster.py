@@ -93,6 +93,7 @@ class Cluster:
         upcoming = iter(tasks)
         queue = self._dask.as_completed(loop=self._client.loop)
         waiting: dict[str, Task] = {}
+        most = TASKS_A_THREAD * max(self.width, 1)
 
         def submit(task: Task) -> None:
             future = self._client.submit(work_in_cluster, task, self._job, self._limit_s, pure=False, retries=0)
@@ -101,7 +102,7 @@ class Cluster:
 
         for task in upcoming:
             submit(task)
-            if len(waiting) >= TASKS_A_THREAD * max(self.width, 1):
+            if len(waiting) >= most:
                 break
         while waiting:
             future = next(queue)
