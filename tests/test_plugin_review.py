@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from marrowpoint.read import read_profile
 from marrowpoint.review import Action, read_entries
 from marrowpoint.review.launch import ReviewRequest
 from marrowpoint.review.session import State
@@ -29,6 +30,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_marrowpoint.canvas import camera_of, overlays_of
+from napari_marrowpoint.profile_form import ProfilePanel
 from napari_marrowpoint.review import Review, open_review
 from napari_marrowpoint.tools import Tool
 
@@ -184,7 +186,7 @@ def test_a_folder_is_reviewed_by_keys_alone(viewer: Any, tmp_path: Path) -> None
     review = begin(viewer, folder, ledger=tmp_path / "elsewhere" / "ledger.sqlite")
     wait(lambda: len(review.desk.session) == 6 and all(row.state is not State.WAITING for row in review.desk.session.rows))
     idle(review)
-    assert "1 unreadable" in review.list.count.text()
+    wait(lambda: "1 unreadable" in review.list.count.text())
     assert viewer.dims.ndim == 3
     assert "1/3" in review.banner.note
 
@@ -288,6 +290,25 @@ def test_outline_needle_scale_and_gauge_are_set_by_hand(viewer: Any, tmp_path: P
     key(review, Qt.Key.Key_Return)
     assert review.desk.corrections.marks["outline"].at > before.marks["outline"].at
     idle(review)
+
+
+def test_the_profile_panel_writes_the_file_that_profile_reads(qtbot: Any, tmp_path: Path) -> None:
+    panel = ProfilePanel()
+    qtbot.addWidget(panel)
+    told: list[str] = []
+    panel.told.connect(told.append)
+    panel.fields["verdict", "thin_below_mm"].setValue(6.0)
+    assert not panel.save(tmp_path / "mine.toml")
+    assert "name of its own" in told[-1]
+    panel.name.setText("mine")
+    with qtbot.waitSignal(panel.used) as used:
+        assert panel.save(tmp_path / "mine.toml")
+    written = read_profile(tmp_path / "mine.toml")
+    assert written.verdict.thin_below_mm == 6.0
+    assert written.scale == read_profile(None).scale
+    assert used.args == [written]
+    panel.load(None)
+    assert panel.fields["verdict", "thin_below_mm"].value() == read_profile(None).verdict.thin_below_mm
 
 
 def test_two_windows_on_one_ledger_and_a_crash(make_napari_viewer: Any, viewer: Any, tmp_path: Path) -> None:

@@ -14,8 +14,10 @@ from marrowpoint.verdict import Severity
 from napari_marrowpoint.layers import code_of
 
 WAITING = "#9AA4AE"  # no verdict yet: none of the verdicts' colours
-LARGEST_PX, SMALLEST_PX, NOTE_PX = 40, 20, 15
 HATCH_PX = 10
+# the banner's height as a share of the window's, and its limits [px]; letters as shares of the banner
+SHARE, LOWEST_PX, HIGHEST_PX = 0.148, 118, 200
+LARGEST, SMALLEST, NOTE = 0.34, 0.17, 0.127
 
 
 def severity_icon(severity: Severity, size_px: int) -> QPixmap:
@@ -76,13 +78,17 @@ class Banner(QWidget):
         self.setAccessibleName(f"{text}. {number}. {note}")
         self.update()
 
+    def fit(self, window_px: int) -> None:
+        """As high as suits a window of this height: a larger screen is read from farther away."""
+        self.setFixedHeight(round(min(max(SHARE * window_px, LOWEST_PX), HIGHEST_PX)))
+
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """As high as two lines of large letters and a note."""
-        return QSize(600, 118)
+        return QSize(600, LOWEST_PX)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Never wider than the window."""
-        return QSize(300, 118)
+        return QSize(300, LOWEST_PX)
 
     def mouseReleaseEvent(self, event: object) -> None:  # noqa: N802 - Qt's name
         """Ask why."""
@@ -97,26 +103,27 @@ class Banner(QWidget):
         if self.severity is Severity.UNKNOWN:
             self._hatch(painter)
         height, left = self.height(), 14.0
-        icon = min(height - 36, 78)
+        note_px = round(NOTE * height)
+        icon = round(0.66 * height)
         if self.severity is not None:
-            painter.drawPixmap(round(left), round((height - NOTE_PX - 10 - icon) / 2), severity_icon(self.severity, icon))
+            painter.drawPixmap(round(left), round((height - note_px - 10 - icon) / 2), severity_icon(self.severity, icon))
             left += icon + 16
         painter.setPen(QColor("black"))
-        words = QRectF(left, 2, self.width() - left - 12, height - NOTE_PX - 12)
+        words = QRectF(left, 2, self.width() - left - 12, height - note_px - 12)
         if self.number:
             share = 0.36 if len(self.text) < 60 else 0.28
             number = QRectF(words.right() - share * words.width(), words.top(), share * words.width(), words.height())
             self._write(painter, number, self.number, Qt.AlignmentFlag.AlignRight)
             words.setRight(number.left() - 12)
         self._write(painter, words, self.text, Qt.AlignmentFlag.AlignLeft)
-        painter.setFont(_letters(NOTE_PX, bold=False))
-        line = QRectF(left, height - NOTE_PX - 11, self.width() - left - 12, NOTE_PX + 8)
+        painter.setFont(_letters(note_px, bold=False))
+        line = QRectF(left, height - note_px - 11, self.width() - left - 12, note_px + 8)
         told = QFontMetricsF(painter.font()).elidedText(self.note, Qt.TextElideMode.ElideRight, line.width())
         painter.drawText(line, int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter), told)
 
     def _write(self, painter: QPainter, room: QRectF, text: str, side: Qt.AlignmentFlag) -> None:
         flags = int(side | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap)
-        for size in range(LARGEST_PX, SMALLEST_PX - 1, -1):
+        for size in range(round(LARGEST * self.height()), round(SMALLEST * self.height()) - 1, -1):
             font = _letters(size, bold=True)
             needed = QFontMetricsF(font).boundingRect(room, flags, text)
             if needed.width() <= room.width() and needed.height() <= room.height():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import QAbstractListModel, QItemSelectionModel, QModelIndex, Qt, Signal
+from qtpy.QtCore import QAbstractListModel, QItemSelectionModel, QModelIndex, Qt, QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QListView, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from marrowpoint.review.session import Row, State
 from napari_marrowpoint.banner import list_icon
 from napari_marrowpoint.words import SEVERITY_WORDS, row_mark, row_state
+
+COUNT_MS = 60
 
 
 class RowModel(QAbstractListModel):
@@ -86,11 +88,19 @@ class FrameList(QWidget):
         layout.addWidget(self.count)
         layout.addWidget(self.view, 1)
         layout.addLayout(below)
+        self._counting = QTimer(self)
+        self._counting.setSingleShot(True)
+        self._counting.setInterval(COUNT_MS)
+        self._counting.timeout.connect(self._count)
         self.progress(0, 0)
 
     def put(self, rows: tuple[Row, ...]) -> None:
-        """Add or change rows and count anew."""
+        """Add or change rows; they are counted when the last of many has come."""
         self.model.put(rows)
+        if not self._counting.isActive():
+            self._counting.start()
+
+    def _count(self) -> None:
         all_rows = self.model.rows
         problems = sum(row.problem for row in all_rows)
         open_rows = sum(not row.reviewed_by() and row.state is not State.FAILURE for row in all_rows)

@@ -67,9 +67,14 @@ class ProfilePanel(QWidget):
         form = ProfileForm(name=self.name.text().strip(), version=self.version.text().strip(), fields=self.form.fields)
         for (section, name), box in self.fields.items():
             # what nobody touched keeps all its decimals
-            if round(form.field(section, name).value, DECIMALS) != round(box.value(), DECIMALS):
+            if box.isEnabled() and round(form.field(section, name).value, DECIMALS) != round(box.value(), DECIMALS):
                 form = form.changed(section, name, box.value())
         return form
+
+    def load(self, path: Path | None) -> None:
+        """Show another file's thresholds."""
+        self._path, self.form = path, profile_form(path)
+        self.revert()
 
     def save(self, path: Path) -> bool:
         """Write the file and go over to it; tells why not."""
@@ -87,8 +92,11 @@ class ProfilePanel(QWidget):
         """Show what stands in the file again."""
         self.name.setText(self.form.name)
         self.version.setText(self.form.version)
-        for (section, name), box in self.fields.items():
-            box.setValue(self.form.field(section, name).value)
+        known = {(field.section, field.name): field.value for field in self.form.fields}
+        for key, box in self.fields.items():
+            # a profile from before there was a section leaves it to the program
+            box.setEnabled(key in known)
+            box.setValue(known.get(key, box.value()))
 
     def _section(self, section: str) -> QGroupBox:
         box = QGroupBox(section)

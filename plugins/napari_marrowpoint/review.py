@@ -47,6 +47,7 @@ class Review(QWidget):
 
     def __init__(self, napari_viewer: napari.Viewer, request: ReviewRequest | None = None) -> None:
         super().__init__()
+        self._moving = self._docked = False
         self.viewer: Any = napari_viewer
         self.request = request or request_from_environment()
         self.desk: Desk | None = None
@@ -61,7 +62,6 @@ class Review(QWidget):
         layout.addWidget(self.panel)
         # as high as the window: the reasons take what is left
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        self._moving = False
         self.commands = Commands(self)
         self._dock()
         self._connect()
@@ -86,6 +86,7 @@ class Review(QWidget):
         except MarrowpointError as error:
             self.banner.tell(None, error.text, "", "")
             return
+        self.profile_panel.load(asked.profile)
         self._begin(self.desk)
         assert self.analysis is not None
         self.banner.tell(None, "Looking for frames \N{HORIZONTAL ELLIPSIS}", "", self.desk.ledger_note)
@@ -272,12 +273,23 @@ class Review(QWidget):
         window = self.window()
         if window is not None and window is not self:
             window.installEventFilter(self)
+            self.banner.fit(window.height())
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
-        """End the review when the window closes."""
-        if event.type() == QEvent.Type.Close and watched is self.window():
+        """End the review when the window closes; follow its size."""
+        if watched is self.window() and event.type() == QEvent.Type.Close:
             self.shut()
+        elif watched is self.window() and event.type() == QEvent.Type.Resize:
+            self.banner.fit(self.window().height())
         return bool(super().eventFilter(watched, event))
+
+    def event(self, event: QEvent) -> bool:
+        """End the review when napari takes the panel out of its window."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self._docked and self.parent() is None:
+                self.shut()
+            self._docked = self.parent() is not None
+        return bool(super().event(event))
 
 
 def open_review(viewer: Any, paths: list[Path], request: ReviewRequest | None = None) -> Review:

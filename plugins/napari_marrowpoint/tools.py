@@ -30,7 +30,7 @@ from napari_marrowpoint.layers import AT_ENTRY, DRAFT, SEEN, TIP, VERTICES, Line
 GRAB_PX = 14.0  # on the screen: how near to a point the mouse must be to take it
 SNAP_PX = 8.0  # on the screen: how far a click of the live-wire looks for an edge
 VERTEX_PX = 0.5  # of the frame: points of the outline that say nothing more than this are no handles
-MOVED_PX = 2.0  # on the screen: a shorter pull is a click
+MOVED_PX = 1.5  # on the screen: a shorter pull is a click
 
 
 class Tool(StrEnum):
