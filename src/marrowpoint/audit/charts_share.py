@@ -84,13 +84,14 @@ def funnel(title: str, note: str, groups: Sequence[Group]) -> Drawing:
         marks.append(Words(place_x(tick), bottom + 16, f"{tick:g}", 12, QUIET, "middle"))
     marks.append(Words((left + right) / 2, bottom + 33, "imaged sites", 12, QUIET, "middle"))
     named: list[tuple[float, float, str]] = []
+    dots: list[Mark] = []
     for group in sorted(groups, key=lambda each: each.total):
         x, y = place_x(group.total), place_y(group.count / group.total)
         low, high = limits_around(common, group.total, 0.998)
         outside = not low <= group.count / group.total <= high
-        marks.append(Dot(x, y, 6, FAILED if outside else BLUE))
+        dots.append(Dot(x, y, 6, FAILED if outside else BLUE))
         named.append((x, y, group.name))
-    marks += _names(named)
+    marks += [*_names(named), *dots]
     return Drawing(title=title, note=note, width=WIDTH, height=bottom + 40, marks=tuple(marks))
 
 
@@ -122,9 +123,9 @@ def _under(groups: Sequence[Group], left: float, step: float, bottom: float) -> 
 
 
 def _names(named: Sequence[tuple[float, float, str]]) -> list[Mark]:
-    """Names beside their dots, each moved down until it covers no other."""
+    """Names beside their dots, each moved down until it covers no other name and no dot."""
     marks: list[Mark] = []
-    taken: list[tuple[float, float, float]] = []
+    taken = [(x - 7, x + 7, y + 4) for x, y, _ in named]
     for x, y, name in named:
         width = LETTER * len(name)
         left = x + 9 if x + 9 + width < WIDTH else x - 9 - width
