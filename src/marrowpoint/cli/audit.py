@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -18,14 +18,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from marrowpoint.archive.material import DicomMaterial, frame_key
-from marrowpoint.archive.write import write_dicom
 from marrowpoint.audit.cluster import Cluster
 from marrowpoint.audit.engine import Progress, Run, only_audit, run_audit
 from marrowpoint.audit.finish import Wanted, finish_audit, identities_of
+from marrowpoint.audit.limits import limits_of
 from marrowpoint.audit.pool import Pool
-from marrowpoint.audit.store import DATABASE, failure_records, frame_records, open_audit, study_records, write_ledger
+from marrowpoint.audit.store import DATABASE, failure_records, open_audit, write_ledger
 from marrowpoint.audit.task import Job, program_fingerprint
+from marrowpoint.cli.audit_archive import EXPORT, write_copies, write_objects
 from marrowpoint.cli.common import (
     OK,
     SOME_FAILED,
@@ -37,10 +37,9 @@ from marrowpoint.cli.common import (
     read_or_refuse,
     refuse,
 )
-from marrowpoint.cli.dicom import reviews_of
 from marrowpoint.errors import MarrowpointError
 from marrowpoint.read import ImageFile, read_procedure, read_profile
-from marrowpoint.report.record import Record, printable
+from marrowpoint.report.record import printable
 from marrowpoint.report.results import OVERLAYS
 from marrowpoint.review.entry import Entry
 from marrowpoint.review.ledger import read_entries
@@ -75,6 +74,7 @@ def audit(  # noqa: PLR0913, PLR0917  (options of a command)
     time_limit: Annotated[float, typer.Option(metavar="S", min=1.0, help="Longest time for one frame, in seconds.")] = 60.0,
     ledger: Annotated[Path | None, typer.Option(metavar="FILE", help="Review ledger to compare the program with.")] = None,
     dicom: Annotated[bool, typer.Option("--dicom", help="Also write DICOM objects (extra [archive]).")] = False,
+    export: Annotated[bool, typer.Option("--export", help="Also write copies without identity, for teaching.")] = False,
     identify: Annotated[bool, typer.Option("--identify", help="Name the patients in the report.")] = False,
     tables: Annotated[bool, typer.Option("--tables", help="Also write Parquet and Excel tables (extra [tables]).")] = False,
 ) -> None:
@@ -84,6 +84,8 @@ def audit(  # noqa: PLR0913, PLR0917  (options of a command)
     130 stopped, and --resume goes on.
     """
     _refuse_missing(dicom=dicom, tables=tables)
+    if export and (out / EXPORT).exists():
+        refuse(f"{printable(str(out / EXPORT))} stands there already: move it away, copies of two exports must not mix")
     job = _job(procedure, profile, needle)
     entries = _entries(ledger)
     check_writable(out)
@@ -101,7 +103,8 @@ def audit(  # noqa: PLR0913, PLR0917  (options of a command)
             names = identities_of(db, images) if identify else {}
             for line in finish_audit(db, out, Wanted(profile=job.profile, entries=entries, identities=names, tables=tables)):
                 typer.echo(line)
-            left_out = _dicom(db, out, images, entries) if dicom else ()
+            left_out = write_objects(db, out, images, entries) if dicom else ()
+            left_out += write_copies(out, images, job.profile) if export else ()
             failures = list(failure_records(db))
     except KeyboardInterrupt:
         typer.echo(f"stopped: --resume --out {printable(str(out))} goes on from here", err=True)
@@ -113,7 +116,7 @@ def audit(  # noqa: PLR0913, PLR0917  (options of a command)
     for record in failures:
         typer.echo(f"{record['source']['path']}: {record['error']['text']} ({record['error']['code']})", err=True)
     for what, why in left_out:
-        typer.echo(f"no DICOM object of {what}: {why}", err=True)
+        typer.echo(f"{what}: {why}", err=True)
     raise typer.Exit(SOME_FAILED if failures or left_out else OK)
 
 
@@ -138,35 +141,13 @@ def _images(folder: Path, out: Path) -> list[ImageFile]:
     return images or refuse(f"no DICOM file in {printable(str(folder))} but those in --out")
 
 
-def _dicom(
-    db: sqlite3.Connection, out: Path, images: Sequence[ImageFile], entries: Sequence[Entry]
-) -> tuple[tuple[str, str], ...]:
-    """Write DICOM objects study by study; returns what was left out and why."""
-    left_out: list[tuple[str, str]] = []
-    sources = {image.relative_path: image.path for image in images}
-    studies: dict[str, list[Record]] = {}
-    for record in study_records(db):
-        studies.setdefault(record["study_instance_uid"], []).append(record)
-    count = 0
-    for uid, positions in studies.items():
-        frames = list(frame_records(db, uid))
-        material = DicomMaterial(
-            records=[*frames, *positions],
-            sources=sources,
-            overlays={frame_key(record): out / record["overlay"] for record in frames},
-            reviews=reviews_of(frames, entries),
-        )
-        written = write_dicom(out / "dicom", material)
-        left_out += written.left_out
-        count += len(written.files)
-    typer.echo(f"DICOM: {count} objects in {printable(str(out / 'dicom'))}")
-    return tuple(left_out)
-
-
 def _job(procedure: Path | None, profile: Path | None, needle: str | None) -> Job:
     network = packaged_network()
+    thresholds = read_or_refuse(read_profile, profile)
+    # a profile without audit rules is refused now, not after hours of work
+    read_or_refuse(lambda _: limits_of(thresholds), profile)
     return Job(
-        profile=read_or_refuse(read_profile, profile),
+        profile=thresholds,
         outer_diameter_mm=None if needle is None else parse_needle_or_refuse(needle),
         procedure={} if procedure is None else read_or_refuse(read_procedure, procedure),
         model_sha256=None if network is None else network.sha256,
