@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sqlite3
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,18 @@ def test_files_without_a_sheet():
     assert all(
         found[rule] == "not_assessable" for rule in ("A02", "A03", "A04", "A05", "A06", "A07", "A08", "A09", "A16", "A29")
     )
+
+
+def test_a_profile_without_audit_rules_is_refused_before_any_work(tmp_path):
+    whole = files("marrowpoint").joinpath("profiles", "default.toml").read_text("utf-8")
+    old = tmp_path / "old.toml"
+    sections = re.split(r"(?m)^(?=\[)", whole)
+    old.write_text("".join(part for part in sections if not part.startswith("[audit]")), "utf-8")
+    folder = Path(__file__).parents[1] / "sample_dicom"
+    ran = CliRunner().invoke(app, ["audit", str(folder), "--out", str(tmp_path / "out"), "--profile", str(old)])
+    assert ran.exit_code == 2
+    assert "[audit]" in ran.output
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.shared
