@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from marrowpoint.assess import assess_frame, without_pixels
@@ -15,6 +16,8 @@ from marrowpoint.fluoroscopy.prior import BoneNetwork
 from marrowpoint.frame import Frame, ViewKind
 from marrowpoint.profile import Profile
 from marrowpoint.read import ImageFile, read_frames
+from marrowpoint.runs.collect import RunRequest, assess_file, assess_stills, is_run, still_series
+from marrowpoint.runs.run import RunAssessment
 from marrowpoint.study import judge_studies
 
 
@@ -63,7 +66,7 @@ class Failure:
     frame_number: int | None = None
 
 
-Outcome = Assessment | StudyAssessment | Failure
+Outcome = Assessment | StudyAssessment | RunAssessment | Failure
 
 
 def analyze_images(images: Iterable[ImageFile], request: Request) -> Iterator[Outcome]:
@@ -76,15 +79,23 @@ def analyze_images(images: Iterable[ImageFile], request: Request) -> Iterator[Ou
 
     Yields
     ------
-    Assessment or Failure or StudyAssessment
-        In the order of `images`, then a `StudyAssessment` for each needle position. Only one frame's pixels are held.
+    Assessment or Failure or RunAssessment or StudyAssessment
+        In the order of `images`, a multi-frame file's run after its frames; then the runs that stills of one series make, and a
+        `StudyAssessment` for each needle position. Only one frame's pixels are held.
     """
     seen: list[Assessment] = []
+    files: dict[str, ImageFile] = {}
     for image in images:
+        files[image.relative_path] = image
         for outcome in analyze_image(image, request):
             if isinstance(outcome, Assessment):
                 seen.append(without_pixels(outcome))
             yield outcome
+        yield from analyze_run(image, request)
+    for stills in still_series(seen):
+        yield from _guarded(
+            stills[0].frame.reference.path, partial(assess_stills, stills, files, _run_request(request))
+        )
     yield from judge_studies(seen, request.profile, [site for sites in request.procedure.values() for site in sites])
 
 
@@ -114,6 +125,42 @@ def analyze_image(image: ImageFile, request: Request, *, skip: Container[int] = 
         yield Failure(path=image.relative_path, code=error.code, text=error.text)
     except Exception as error:  # a fault of ours in one file must not cost the other files their results
         yield Failure(path=image.relative_path, frame_number=number or None, code="internal_error", text=_fault(error))
+
+
+def analyze_run(image: ImageFile, request: Request) -> Iterator[RunAssessment | Failure]:
+    """Assess a multi-frame file as a run.
+
+    Parameters
+    ----------
+    image : ImageFile
+    request : Request
+
+    Yields
+    ------
+    RunAssessment or Failure
+        Nothing for a file with one frame, or without a frame that can be read: that failure is told by its frames.
+    """
+    if is_run(image):
+        yield from _guarded(image.relative_path, partial(assess_file, image, _run_request(request)))
+
+
+def _guarded(path: str, work: Callable[[], RunAssessment]) -> Iterator[RunAssessment | Failure]:
+    try:
+        yield work()
+    except MarrowpointError:
+        return  # the frames of the file have told it
+    except Exception as error:  # as in analyze_image
+        yield Failure(path=path, code="internal_error", text=_fault(error))
+
+
+def _run_request(request: Request) -> RunRequest:
+    return RunRequest(
+        profile=request.profile,
+        network=request.network,
+        view=request.view,
+        outer_diameter_mm=request.outer_diameter_mm,
+        sides=_sides(request),
+    )
 
 
 def _analyze_frame(frame: Frame, request: Request) -> Assessment:

@@ -16,6 +16,7 @@ from marrowpoint.cli.pull import pull_studies
 from marrowpoint.cli.push import push_files
 from marrowpoint.cli.rejudge import rejudge
 from marrowpoint.cli.review import review
+from marrowpoint.cli.run import run
 
 __all__ = ["app", "main"]
 
@@ -35,7 +36,7 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
         raise typer.Exit(OK)
 
 
-for command in (analyze, audit, review, dicom, export, rejudge):
+for command in (analyze, audit, review, run, dicom, export, rejudge):
     app.command()(command)
 app.command(name="pull")(pull_studies)
 app.command(name="push")(push_files)

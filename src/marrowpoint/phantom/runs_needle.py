@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +12,8 @@ from marrowpoint.frame import FloatImage, Points
 from marrowpoint.phantom.runs import Background
 
 SUB = 3  # samples a pixel, each way
+# A needle goes into bone, not along its edge: so far in, it is at least so far from the outline.
+WITHIN_MM, CLEAR_MM = 9, 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +121,9 @@ def find_entry(background: Background, rng: np.random.Generator, *, inside_mm: f
     shape = background.aperture.shape
     points = np.concatenate(background.outline)
     middle, radius = (np.array(shape) - 1) / 2, 0.33 * min(shape)
+    depth = cv2.distanceTransform(np.pad(background.hip, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     near = points[np.linalg.norm(points - middle, axis=1) < radius]
-    for _ in range(200):
+    for _ in range(400):
         if not len(near):
             return None
         entry = near[int(rng.integers(len(near)))]
@@ -128,7 +132,9 @@ def find_entry(background: Background, rng: np.random.Generator, *, inside_mm: f
         inner = entry - np.arange(1.0, inside_mm, 1.0)[:, None] / background.mm_per_px * axis
         outer = entry + np.arange(1.0, 40.0, 1.0)[:, None] / background.mm_per_px * axis
         if _share(background, inner) > 0.99 and _share(background, outer) < 0.02:
-            return entry, axis
+            row, column = np.round(inner[WITHIN_MM]).astype(int)
+            if depth[row, column] * background.mm_per_px > CLEAR_MM:
+                return entry, axis
     return None
 
 

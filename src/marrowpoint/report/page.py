@@ -34,6 +34,7 @@ from marrowpoint.verdict import SEVERITY, Code, Flag, Severity
 
 # Longer side and JPEG quality of the pictures inside the page; beyond MANY frames they shrink, so that a phone still opens it.
 PICTURE_PX, SMALL_PICTURE_PX, MANY, JPEG_QUALITY = 900, 420, 150, 78
+STRIP_PX = 1800
 
 SEVERITY_WORDS: dict[Severity, str] = {
     Severity.PROBLEM: "Problem",
@@ -44,7 +45,13 @@ SEVERITY_WORDS: dict[Severity, str] = {
 SEVERITY_SIGNS: dict[Severity, str] = {Severity.PROBLEM: "✕", Severity.UNKNOWN: "?", Severity.CAUTION: "!", Severity.GOOD: "✓"}
 
 
-def write_page(path: Path, frames: Sequence[Record], studies: Sequence[Record], failures: Sequence[Record]) -> None:
+def write_page(
+    path: Path,
+    frames: Sequence[Record],
+    studies: Sequence[Record],
+    failures: Sequence[Record],
+    runs: Sequence[Record] = (),
+) -> None:
     """Write the page of a run.
 
     Pictures are taken from the overlays beside the page, one at a time, and put inside it small.
@@ -53,7 +60,7 @@ def write_page(path: Path, frames: Sequence[Record], studies: Sequence[Record], 
     ----------
     path : Path
         Where the page shall stand; the records' overlays are found from its folder.
-    frames, studies, failures : sequence of dict
+    frames, studies, failures, runs : sequence of dict
         Records of the result file; every text in them is taken as hostile.
     """
     environment = Environment(
@@ -63,7 +70,7 @@ def write_page(path: Path, frames: Sequence[Record], studies: Sequence[Record], 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    provenance = next((record["provenance"] for record in (*frames, *studies)), None)
+    provenance = next((record["provenance"] for record in (*frames, *studies, *runs)), None)
     pieces = environment.get_template("page.html").generate(
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         research_only=RESEARCH_ONLY,
@@ -77,6 +84,7 @@ def write_page(path: Path, frames: Sequence[Record], studies: Sequence[Record], 
         cards=_cards(path.parent, frames),
         studies=[_study(record) for record in studies],
         failures=failures,
+        runs=[_run(path.parent, record) for record in runs],
     )
     with whole_file(path) as stream:
         for piece in pieces:
@@ -177,6 +185,18 @@ def _facts(record: Record) -> list[tuple[str, str]]:
 def _study(record: Record) -> dict[str, Any]:
     severity = SEVERITY[Code(record["verdict"]["code"])].value
     return record | {"severity": severity, "flags": [FLAG_WORDS[Flag(flag)] for flag in record["verdict"]["flags"]]}
+
+
+def _run(folder: Path, record: Record) -> dict[str, Any]:
+    strip = record["strip"]
+    return {
+        "name": ", ".join(record["source"]["paths"][:3]),
+        "frames": record["source"]["frames"],
+        "verdict": record["verdict"],
+        "flags": [FLAG_WORDS[Flag(flag)] for flag in record["verdict"]["flags"]],
+        "picture": "" if strip is None else _picture(folder / strip, STRIP_PX),
+        "link": "" if strip is None else quote(strip),
+    }
 
 
 def _picture(path: Path, side_px: int) -> str:

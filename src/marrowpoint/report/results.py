@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+import cv2
 import numpy as np
 
 from marrowpoint.analyze import Failure, Outcome
@@ -14,9 +15,12 @@ from marrowpoint.frame import Mask
 from marrowpoint.report.overlay import draw_overlay, encode_png
 from marrowpoint.report.page import write_page
 from marrowpoint.report.record import Record, failure_record, frame_record, record_line, study_record
+from marrowpoint.report.run_record import run_record
+from marrowpoint.report.run_strip import draw_run
 from marrowpoint.report.write import picture_name, whole_file, write_mask
+from marrowpoint.runs.run import RunAssessment
 
-RESULTS, PAGE, OVERLAYS, MASKS = "results.jsonl", "index.html", "overlays", "masks"
+RESULTS, PAGE, OVERLAYS, MASKS, RUNS = "results.jsonl", "index.html", "overlays", "masks", "runs"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,12 +35,15 @@ class Written:
         Frame records without their outlines, in the order of the file.
     studies, failures : list of dict
         Study and failure records.
+    runs : list of dict
+        Run records.
     """
 
     out: Path
     frames: list[Record] = field(default_factory=list)
     studies: list[Record] = field(default_factory=list)
     failures: list[Record] = field(default_factory=list)
+    runs: list[Record] = field(default_factory=list)
 
 
 def write_results(
@@ -53,7 +60,7 @@ def write_results(
 
     Parameters
     ----------
-    outcomes : iterable of Assessment, StudyAssessment or Failure
+    outcomes : iterable of Assessment, StudyAssessment, RunAssessment or Failure
     out : Path
         Folder; made where it is missing. A former result file and page in it are taken away first, so that what stands
         there belongs to one whole run.
@@ -92,12 +99,14 @@ def write_results(
                 written.frames.append(_light(record))
             elif isinstance(outcome, Failure):
                 written.failures.append(failure_record(outcome))
+            elif isinstance(outcome, RunAssessment):
+                written.runs.append(run_record(outcome) | {"strip": _write_strip(outcome, out, len(written.runs) + 1)})
             else:
                 written.studies.append(study_record(outcome))
             tell(outcome)
-        for record in (*written.studies, *written.failures):
+        for record in (*written.runs, *written.studies, *written.failures):
             stream.write(record_line(record).encode())
-    write_page(out / PAGE, written.frames, written.studies, written.failures)
+    write_page(out / PAGE, written.frames, written.studies, written.failures, written.runs)
     return written
 
 
@@ -107,6 +116,18 @@ def _unused_name(assessment: Assessment, taken: set[PurePosixPath]) -> PurePosix
     names = (first, *(first.with_stem(f"{first.stem}_{number}") for number in range(2, len(taken) + 3)))
     name = next(name for name in names if name not in taken)
     taken.add(name)
+    return name
+
+
+def _write_strip(run: RunAssessment, out: Path, number: int) -> str | None:
+    """Write a run's film strip; where it stands, from the folder."""
+    picture = draw_run(run)
+    if picture is None:
+        return None
+    name = f"{RUNS}/run_{number:04d}.png"
+    _, data = cv2.imencode(".png", picture)
+    with whole_file(out / name) as stream:
+        stream.write(data.tobytes())
     return name
 
 

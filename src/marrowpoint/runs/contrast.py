@@ -20,6 +20,7 @@ from marrowpoint.runs.vessel import Branch, find_branches
 
 NEAR_MM = 45.0  # bone so near to the tip is registered
 CORRIDOR_MM, LEAK_MM = 1.0, 5.0  # around the needle: its own misregistered edge; contrast that runs along it
+LEAST_MM = 4.0  # beside a moving needle: side of the least area that is called contrast
 STRIP = 6  # pictures of the film strip
 ALL_SIDES = 0.3
 SHOWN_SD = 12.0  # noise SDs that become black in the film strip
@@ -27,12 +28,13 @@ SHOWN_SD = 12.0  # noise SDs that become black in the film strip
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Known:
-    """What is known of the mask picture: needle, bone, target and scale."""
+    """What is known of the mask picture: needle and how far it moves after the mask, bone, target and scale."""
 
     needle: Needle | None = None
     bone: Mask | None = None
     target: Mask | None = None
     mm_per_px: float | None = None
+    travel_px: float = 0.0
 
 
 def follow_contrast(
@@ -67,7 +69,7 @@ def follow_contrast(
     subtraction = subtract_run(source.frames, scan, onset, picture, region, limits.most_residual_px)
     scale = grid_scale(subtraction, mm_per_px)
     per_px = subtraction.factor / scale.filter_mm
-    around = surroundings(subtraction, known.needle, known.bone, known.target, margin_px=CORRIDOR_MM * per_px)
+    around = surroundings(subtraction, known.needle, known.bone, known.target, CORRIDOR_MM * per_px, known.travel_px)
     plain = _plain(subtraction, onset, scale, source)
     if around is None:
         return plain, _strip(subtraction, None, None, onset)
@@ -84,6 +86,9 @@ def follow_contrast(
         least_density=least_density,
         leak=_leak(subtraction, series, known.needle, scale),
     )
+    alone = not branches and max(float(series.seen.sum()), series.elsewhere / scale.size**2) < scale.px(LEAST_MM) ** 2
+    if known.travel_px > 0 and alone:
+        raise NotAssessable("needle_moved", "the needle moves, and nothing but the needle changes: contrast beside it is not seen")
     if series.seen.any():
         done = _described(done, subtraction, series, around, (scale, source))
     return done, _strip(subtraction, series, around, onset)

@@ -11,6 +11,7 @@ NEVER_ABSENT = (
     "and a subtraction misses veins too thin or too fast for it."
 )
 ELSEWHERE_SHARE = 1.0  # of the spread's own area: a change as large as the spread is told
+ELSEWHERE_MM = 12.0  # side of the least area of such a change
 
 
 def judge_spread(result: ContrastResult, limits: RunLimits) -> Verdict:
@@ -97,7 +98,7 @@ def _flags(result: ContrastResult, limits: RunLimits, reasons: list[Reason]) -> 
         text = f"Contrast runs back along the needle for {result.leak:.0f} {result.unit}."
         reasons.append(Reason(code="leak_along_needle", text=text))
     largest = max((s.seen_area for s in result.spreads), default=0.0)
-    if result.elsewhere > ELSEWHERE_SHARE * max(largest, (5.0 * per_mm) ** 2):
+    if result.elsewhere > ELSEWHERE_SHARE * max(largest, (ELSEWHERE_MM * per_mm) ** 2):
         flags.append(Flag.CHANGE_ELSEWHERE)
         text = f"Something of {result.elsewhere:.0f} {result.unit}\u00b2 changed away from the tip: bowel, heart or table; look at it."
         reasons.append(Reason(code="change_elsewhere", text=text))

@@ -21,6 +21,9 @@ FIRST_LOOK = 8  # frames that can tell whether the first ones are brighter
 SETTLED = 0.035  # brightness within this of each of the frames after it: the exposure has settled
 RISE, RISE_SHARE = 8.0, 0.4  # noise SDs a pixel must rise; share of the largest rise
 NEW, NEW_SHARE = 2.5, 0.3  # noise SDs above all before; share of the largest new area at which contrast is there for sure
+LEAST_NEW_SHARE = 0.05  # of that area: going back in time, less new area than this is none
+RISE_OVER_FALL = 1.5  # what rises where contrast comes, over what falls elsewhere
+SURE_RISE = 4 * RISE  # a rise of so many noise SDs is no chance, whatever else moves
 LOW_PX = 20.0  # brightness changes coarser than this are no contrast, in small pixels
 
 
@@ -77,12 +80,14 @@ def find_onset(scan: Scan, view: int = 0) -> Onset:
     scale = noise * np.float32(np.sqrt(2 / 3))
     rise = np.where(inner, (smooth - np.minimum.accumulate(smooth, axis=0)).max(axis=0) / scale, 0)
     fall = np.where(inner, (np.maximum.accumulate(smooth, axis=0) - smooth).max(axis=0) / scale, 0)
-    first = _first_new(stack, smooth, noise, rise)
+    first = _first_new(stack, smooth, noise, rise) if _stands_out(rise, fall) else None
     # the first frames may be too bright for a mask; they still tell what was there before
     earliest = settled + LEAST_MASKS
     most_rise, most_fall = float(rise.max()), float(fall.max())
     if first is None and most_fall > 2 * RISE and most_fall > 2 * most_rise:
         raise NotAssessable("no_mask", "contrast is there from the first frame and only clears: no picture without contrast")
+    if first is not None and first < earliest and most_rise < 2 * RISE:
+        first = None  # too weak to say that a run is lost by it
     if first is not None and first < earliest:
         raise NotAssessable("no_mask", "contrast appears with the first frames: no picture without contrast to subtract")
     last = max(earliest, len(usable) // 3) if first is None else max(first - 1, earliest)
@@ -135,6 +140,15 @@ def _noise(stack: FloatImage, inside: Mask) -> FloatImage:
     return np.asarray(np.maximum(cv2.blur(noise, (9, 9)), floor), dtype=np.float32)
 
 
+def _stands_out(rise: FloatImage, fall: FloatImage) -> bool:
+    """Whether something rises farther than pixels elsewhere fall: noise and motion do both alike."""
+    risen = rise > max(RISE, RISE_SHARE * float(rise.max()))
+    near = cv2.dilate(risen.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    elsewhere = fall[~near & (fall > 0)]
+    usual = float(np.quantile(elsewhere, 0.995)) if len(elsewhere) > 100 else 0.0
+    return bool(risen.sum() >= 3 and float(rise.max()) > min(RISE_OVER_FALL * usual, SURE_RISE))
+
+
 def _first_new(stack: FloatImage, smooth: FloatImage, noise: FloatImage, rise: FloatImage) -> int | None:
     """Index of the first frame that shows something new where something rises."""
     risen = rise > max(RISE, RISE_SHARE * float(rise.max()))
@@ -152,6 +166,6 @@ def _first_new(stack: FloatImage, smooth: FloatImage, noise: FloatImage, rise: F
     first = int(np.argmax(areas >= NEW_SHARE * most))
     usual = areas[2:first]
     limit = 1.0 if len(usual) < 3 else float(np.median(usual) + 3 * 1.4826 * np.median(np.abs(usual - np.median(usual)))) + 1
-    while first > 0 and areas[first - 1] > limit:
+    while first > 0 and areas[first - 1] > max(limit, LEAST_NEW_SHARE * most):
         first -= 1
     return first

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -19,6 +19,7 @@ BRIDGE_MM = 2.5  # half of the widest needle with its blur
 TIP_MM, LINK_MM = 10.0, 4.0  # contrast begins so near to the tip; pieces so near to one another hang together
 SHIFT_PX = 0.06  # misregistration that every frame may have [px of the frame]
 FRONT_QUANTILE = 0.98
+SWEPT_MARGINS = 2.0  # a moving needle also sways
 FIELD_MM = 160.0  # where there is no scale: usual width of a field, for the sizes of filters only
 
 
@@ -31,7 +32,7 @@ class Spread:
     frame : int
         From 0.
     area : float
-        Where the density is at least `CORE_SHARE` of the frame's peak.
+        Where the density, smoothed by `BLUR_MM`, is at least `CORE_SHARE` of its peak; joined behind the needle.
     seen_area : float
         Where contrast stands out of the noise.
     density : float
@@ -79,12 +80,15 @@ class Surroundings:
     corridor : ndarray of shape (m, n), bool
         The needle's shadow, all False without one.
     bone, target : ndarray of shape (m, n), bool, or None
+    swept : ndarray of shape (m, n), bool, or None
+        Where a moving needle may show as new metal: nothing is called contrast there.
     """
 
     tip: tuple[float, float]
     corridor: Mask
     bone: Mask | None = None
     target: Mask | None = None
+    swept: Mask | None = None
 
 
 def grid_scale(subtraction: Subtraction, mm_per_px: float | None) -> GridScale:
@@ -95,7 +99,12 @@ def grid_scale(subtraction: Subtraction, mm_per_px: float | None) -> GridScale:
 
 
 def surroundings(
-    subtraction: Subtraction, needle: Needle | None, bone: Mask | None, target: Mask | None, margin_px: float
+    subtraction: Subtraction,
+    needle: Needle | None,
+    bone: Mask | None,
+    target: Mask | None,
+    margin_px: float,
+    travel_px: float = 0.0,
 ) -> Surroundings | None:
     """Bring needle, bone and target to the grid; without a needle contrast begins where it first shows.
 
@@ -107,6 +116,8 @@ def surroundings(
     bone, target : ndarray of shape (M, N), bool, or None
     margin_px : float
         Around the needle [px of the picture].
+    travel_px : float
+        How far the needle may move along its shaft [px of the picture]; 0 for a still one.
 
     Returns
     -------
@@ -116,8 +127,16 @@ def surroundings(
     shape = subtraction.inside.shape
     small = [None if m is None else _shrunk(m, shape) for m in (bone, target)]
     if needle is not None:
-        full = needle.footprint((subtraction.picture.shape[0], subtraction.picture.shape[1]), margin_px=margin_px)
-        return Surroundings(tip=subtraction.to_grid(needle.tip), corridor=_shrunk(full, shape), bone=small[0], target=small[1])
+        size = subtraction.picture.shape[0], subtraction.picture.shape[1]
+        full = needle.footprint(size, margin_px=margin_px)
+        swept = None
+        if travel_px > 0:
+            ahead = needle.tip[0] - travel_px * needle.axis[0], needle.tip[1] - travel_px * needle.axis[1]
+            longer = replace(needle, tip=ahead, length_px=needle.length_px + travel_px)
+            swept = _shrunk(longer.footprint(size, margin_px=SWEPT_MARGINS * margin_px), shape)
+        return Surroundings(
+            tip=subtraction.to_grid(needle.tip), corridor=_shrunk(full, shape), bone=small[0], target=small[1], swept=swept
+        )
     first = np.flatnonzero([frame > subtraction.mask_frames[-1] for frame in subtraction.frames])
     for index in first[1:]:
         mean = subtraction.stack[max(0, index - 2) : index + 1].mean(axis=0) / subtraction.noise
@@ -174,6 +193,7 @@ def follow_spread(subtraction: Subtraction, around: Surroundings, scale: GridSca
     rows, columns = (np.arange(n, dtype=np.float32) for n in subtraction.inside.shape)
     distance = np.hypot(rows[:, None] - np.float32(around.tip[0]), columns[None, :] - np.float32(around.tip[1]))
     linked: Mask = distance < scale.px(TIP_MM)
+    inside = subtraction.inside if around.swept is None else subtraction.inside & ~around.swept
     seen = np.zeros_like(linked)
     reached = np.full(linked.shape, -1, np.int32)
     spreads, elsewhere = [], 0.0
@@ -183,7 +203,7 @@ def follow_spread(subtraction: Subtraction, around: Surroundings, scale: GridSca
             continue
         mean = subtraction.stack[index - 1 : index + 2].mean(axis=0)
         smooth = cv2.GaussianBlur(mean, (0, 0), scale.px(BLUR_MM))
-        found, other = _linked(np.asarray(smooth / noise), subtraction.inside, linked, scale)
+        found, other = _linked(np.asarray(smooth / noise), inside, linked, scale)
         elsewhere = max(elsewhere, other * scale.size**2)
         linked = linked | found
         reached[found & ~seen] = index
@@ -241,12 +261,12 @@ def _measure(
         return Spread(frame=frame)
     core = cv2.GaussianBlur(mean, (0, 0), scale.px(BLUR_MM))
     wide = cv2.dilate(found.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    peak = float(np.quantile(core[found], FRONT_QUANTILE))
+    peak = float(core[found].max())
     dense = (wide & (core >= CORE_SHARE * peak)).astype(np.uint8)
     # behind the needle contrast cannot be seen: what lies on both sides of it is joined
     reach = max(1, round(scale.px(BRIDGE_MM)))
     bridge = cv2.morphologyEx(dense, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
-    dense |= bridge * around.corridor.astype(np.uint8)
+    dense |= bridge * (around.corridor if around.swept is None else around.corridor | around.swept).astype(np.uint8)
     weight = np.where(wide, np.maximum(mean, 0), 0)
     total = float(weight.sum())
     rows, columns = np.indices(found.shape)

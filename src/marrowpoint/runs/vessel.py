@@ -21,7 +21,7 @@ WIDTHS_MM = (0.5, 1.0)  # half widths (sigma) of the lines looked for
 PIECE_MM = 3.5  # half length (sigma) of the short lines
 TURNS = 16
 KEEP_SHARE = 0.3  # of the newest frame in the running mean: contrast that comes and goes within a second is kept
-SEED, GROW = 6.5, 4.0  # noise SDs of the filter's answer
+SEED, GROW = 6.0, 3.4  # noise SDs of the filter's answer
 CORE_MM, AROUND_CORE_MM = 2.2, 2.0  # a body this thick is no vein; a line begins outside of its fringe
 START_MM = 7.0  # a vein begins so near to the pool or the tip
 SIDE_MM, NARROW = 3.2, 0.55  # beside a vein, this far from its middle, this share of its density is gone
@@ -78,11 +78,12 @@ def find_branches(
     most = most_opaque(subtraction)
     core = _core(series.seen, scale)
     body = cv2.dilate(core.astype(np.uint8), _disc(scale.px(AROUND_CORE_MM))) > 0
-    corridor = cv2.dilate(around.corridor.astype(np.uint8), _disc(scale.px(1.5))) > 0
+    metal = around.corridor if around.swept is None else around.corridor | around.swept
+    corridor = cv2.dilate(metal.astype(np.uint8), _disc(scale.px(1.5))) > 0
     free = subtraction.inside & ~body & ~corridor
     answer, unit = _lines(most, subtraction.inside, body | corridor, scale)
     thin = (answer > GROW) & free & _narrow(most, scale)
-    thin = cv2.morphologyEx(thin.astype(np.uint8), cv2.MORPH_CLOSE, _disc(scale.px(1.0))) > 0
+    thin = cv2.morphologyEx(thin.astype(np.uint8), cv2.MORPH_CLOSE, _disc(scale.px(1.5))) > 0
     count, labels = cv2.connectedComponents((thin & free).astype(np.uint8), connectivity=8)
     rows, columns = (np.arange(n, dtype=np.float32) for n in free.shape)
     distance = np.hypot(rows[:, None] - np.float32(around.tip[0]), columns[None, :] - np.float32(around.tip[1]))

@@ -1,0 +1,168 @@
+"""Runs in files: a multi-frame file is a run, and so are the stills of one series in order of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from marrowpoint.assessment import Assessment
+from marrowpoint.errors import MarrowpointError
+from marrowpoint.fluoroscopy.prior import BoneNetwork
+from marrowpoint.frame import Frame, ViewKind
+from marrowpoint.profile import Profile
+from marrowpoint.read import ImageFile, read_frames
+from marrowpoint.read.times import RunFacts, read_run_facts
+from marrowpoint.runs.assess import assess_run
+from marrowpoint.runs.run import RunAssessment, RunSource, RunTimes
+
+LEAST_FRAMES = 2  # of a multi-frame file that is called a run
+LEAST_STILLS = 4
+STILLS_WITHIN_S = 600.0  # a longer pause between stills ends a run
+PROJECTIONS = {"XA", "RF", "DX", "CR", "DR"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What the operator states about runs; as in `marrowpoint.analyze.Request`."""
+
+    profile: Profile
+    network: BoneNetwork | None = None
+    view: ViewKind | None = None
+    outer_diameter_mm: float | None = None
+    sides: Mapping[str, str] | None = None
+
+
+def is_run(image: ImageFile) -> bool:
+    """Whether a file holds several projections."""
+    try:
+        facts = read_run_facts(image)
+    except MarrowpointError:
+        return False
+    return facts.frames >= LEAST_FRAMES and facts.modality in PROJECTIONS
+
+
+def assess_file(image: ImageFile, request: RunRequest) -> RunAssessment:
+    """Assess a multi-frame file as a run; one that ends early is assessed as far as it goes and says so.
+
+    Parameters
+    ----------
+    image : ImageFile
+    request : RunRequest
+
+    Returns
+    -------
+    RunAssessment
+
+    Raises
+    ------
+    MarrowpointError
+        Where not one frame can be read.
+    """
+    facts = read_run_facts(image)
+    whole, error = _readable(image, request)
+    if error is not None and whole == 0:
+        raise error
+    return assess_run(
+        _source(image, request, facts, whole if error is not None else None),
+        profile=request.profile,
+        network=request.network,
+        outer_diameter_mm=request.outer_diameter_mm,
+        cut_short=error,
+    )
+
+
+def _readable(image: ImageFile, request: RunRequest) -> tuple[int, MarrowpointError | None]:
+    count = 0
+    try:
+        for _ in _frames(image, request):
+            count += 1
+    except MarrowpointError as error:
+        return count, error
+    return count, None
+
+
+def _frames(image: ImageFile, request: RunRequest) -> Iterator[Frame]:
+    return read_frames(image, view=request.view, sides=request.sides, scale=request.profile.scale)
+
+
+def _source(image: ImageFile, request: RunRequest, facts: RunFacts, only: int | None) -> RunSource:
+    def frames() -> Iterator[Frame]:
+        for index, frame in enumerate(_frames(image, request)):
+            yield frame
+            if only is not None and index + 1 >= only:
+                return
+
+    seconds = facts.seconds if facts.seconds is None or only is None else facts.seconds[:only]
+    times = RunTimes(seconds=seconds, origin=facts.origin, code=facts.code)
+    return RunSource(frames=frames, times=times, orientation=facts.orientation, log_linear=facts.log_linear)
+
+
+def still_series(seen: Iterable[Assessment]) -> list[list[Assessment]]:
+    """Single frames of one series, view angle and size, in order of time, without long pauses.
+
+    Parameters
+    ----------
+    seen : iterable of Assessment
+        Without pixels.
+
+    Returns
+    -------
+    list of list of Assessment
+        At least `LEAST_STILLS` each; stills without a time of their own are no run, for their order is not known.
+    """
+    groups: dict[tuple[object, ...], list[Assessment]] = {}
+    for assessment in seen:
+        reference, view = assessment.frame.reference, assessment.frame.view
+        if reference.number_of_frames > 1 or reference.acquired is None or reference.modality not in PROJECTIONS:
+            continue
+        angles = tuple(None if angle is None else round(angle) for angle in (view.primary_deg, view.secondary_deg))
+        key = (reference.study_instance_uid, reference.series_instance_uid, reference.rows, reference.columns, angles)
+        groups.setdefault(key, []).append(assessment)
+    runs: list[list[Assessment]] = []
+    for members in groups.values():
+        ordered = sorted(members, key=_moment)
+        moments = [_moment(member) for member in ordered]
+        gaps = [(b - a).total_seconds() for a, b in zip(moments[:-1], moments[1:], strict=True)]
+        breaks = [0, *(i + 1 for i, gap in enumerate(gaps) if gap > STILLS_WITHIN_S), len(ordered)]
+        pieces = [ordered[a:b] for a, b in zip(breaks[:-1], breaks[1:], strict=True)]
+        runs += [piece for piece in pieces if len(piece) >= LEAST_STILLS and len({_moment(x) for x in piece}) == len(piece)]
+    return runs
+
+
+def _moment(assessment: Assessment) -> datetime:
+    acquired = assessment.frame.reference.acquired
+    return datetime.min if acquired is None else acquired.replace(tzinfo=None)
+
+
+def assess_stills(stills: Sequence[Assessment], images: Mapping[str, ImageFile], request: RunRequest) -> RunAssessment:
+    """Assess stills in order of time as a run.
+
+    Parameters
+    ----------
+    stills : sequence of Assessment
+        From `still_series`.
+    images : mapping of str to ImageFile
+        By relative path.
+    request : RunRequest
+
+    Returns
+    -------
+    RunAssessment
+    """
+    files = [images[still.frame.reference.path] for still in stills]
+
+    def frames() -> Iterator[Frame]:
+        for image in files:
+            yield from _frames(image, request)
+
+    begin = _moment(stills[0])
+    seconds = tuple((_moment(still) - begin).total_seconds() for still in stills)
+    facts = read_run_facts(files[0])
+    times = RunTimes(seconds=seconds, origin="acquisition times of the stills", code="")
+    return assess_run(
+        RunSource(frames=frames, times=times, orientation=facts.orientation, log_linear=facts.log_linear),
+        profile=request.profile,
+        network=request.network,
+        outer_diameter_mm=request.outer_diameter_mm,
+    )
