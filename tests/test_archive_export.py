@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from marrowpoint.archive.burned import Blank, blanked
 from marrowpoint.archive.deidentify import clean_header
+from marrowpoint.archive.export import _fill
 from marrowpoint.archive.pseudonym import Pseudonyms, forgotten_pseudonyms, kept_pseudonyms
 from marrowpoint.archive.writing import find_writing
 from marrowpoint.cli import app
@@ -321,3 +322,18 @@ def test_plain_anatomy_is_no_writing_and_a_word_is() -> None:
     upright = np.ascontiguousarray(word.T)
     for each in (word, 1 - word, upright):
         assert find_writing(each, everywhere)
+
+
+def test_colour_of_half_width_is_written_whole_and_reads_the_same(tmp_path) -> None:
+    dataset = make_dataset(np.zeros((4, 4, 3), np.uint8))
+    (image,) = [write_dicom(tmp_path / "a.dcm", dataset)]
+    source = dcmread(image)
+    source.PhotometricInterpretation = "YBR_FULL_422"
+    # two luminances, then both colour differences, for each pair of pixels (PS3.3 C.7.6.3.1.2)
+    source.PixelData = bytes([10, 20, 128, 140]) * 8
+    source.save_as(image)
+    clean = Dataset()
+    blank = Blank(mask=np.zeros((4, 4), np.bool_), rows_of_writing=0)
+    _fill(clean, next(iter(find_images([image]))), blank)
+    assert clean.PhotometricInterpretation == "YBR_FULL"
+    assert clean.PixelData == bytes([10, 128, 140, 20, 128, 140]) * 8

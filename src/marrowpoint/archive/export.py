@@ -219,7 +219,10 @@ def _fill(clean: Dataset, image: ImageFile, blank: Blank) -> list[str]:
 def _describe(clean: Dataset, values: NDArray[Any], photometric: str) -> None:
     clean.Rows, clean.Columns = values.shape[:2]
     clean.SamplesPerPixel = 3 if values.ndim == 3 else 1
-    clean.PhotometricInterpretation = photometric
+    if photometric.startswith("YBR_PARTIAL"):
+        raise ArchiveError("unsupported_colour", "the colours are of a kind that cannot be written uncompressed")
+    # decoding gives every pixel its own colour
+    clean.PhotometricInterpretation = "YBR_FULL" if photometric == "YBR_FULL_422" else photometric
     if values.ndim == 3:
         clean.PlanarConfiguration = 0
     clean.BitsAllocated = 8 * values.dtype.itemsize
