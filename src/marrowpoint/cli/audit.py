@@ -92,8 +92,8 @@ def audit(  # noqa: PLR0913, PLR0917  (options of a command)
     images = _images(folder, out)
     if (out / DATABASE).exists() and not resume:
         refuse(f"an audit stands in {printable(str(out))}: --resume goes on with it, or give another folder")
-    # a polite stop is like an interruption from the keyboard
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # a polite stop is like an interruption from the keyboard, also in the background, where a shell has that one ignored
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     processes, overlays = min(workers or _cores(), len(images)), out.absolute() / OVERLAYS
     asked = _Asked(workers=processes, scheduler=scheduler, limit_s=time_limit, overlays=overlays)
     try:
