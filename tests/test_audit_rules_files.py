@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from build_audit import (
@@ -167,11 +168,19 @@ def test_a21_notification_levels(dose, expected):
     assert outcome("A21", [frame("a.dcm", documented=dose)]) == expected
 
 
-def run(frames: int = 4, *, mask: bool = True, text: str = "local pool; vascular uptake is not excluded") -> dict:
+def run(
+    frames: int = 4, *, mask: bool = True, onset: int | None = 3, text: str = "Local pool.", reason: str = "by hand"
+) -> dict[str, Any]:
+    """A contrast run with `frames` timed frames from the first contrast on (frames count from 1)."""
+    total = frames + (onset or 1) - 1
     return {
-        "record": "run", "kind": "contrast", "source": {"path": "run.dcm", "study_instance_uid": UID, "acquired": None},
-        "timed_frames": frames, "mask": mask, "verdict": {"code": "local_pool", "text": text}, "provenance": PROVENANCE,
-    }  # fmt: skip
+        "record": "run",
+        "source": {"paths": ["run.dcm"], "study_instance_uid": UID, "acquired": None},
+        "times": {"seconds": [0.5 * k for k in range(total)], "origin": "by hand"},
+        "contrast": {"onset_frame": onset, "mask_frames": [1, 2] if mask else []},
+        "verdict": {"code": "local_pool", "text": text, "reasons": [{"code": "by_hand", "text": reason}]},
+        "provenance": PROVENANCE,
+    }
 
 
 def test_a22_contrast():
@@ -179,6 +188,9 @@ def test_a22_contrast():
     assert outcome("A22", [run()], [claims]) == "pass"
     assert outcome("A22", [run(2)], [claims]) == "pass"
     assert outcome("A22", [run(1)], [claims]) == "warn"
+    assert outcome("A22", [run() | {"times": {"seconds": None, "origin": ""}}], [claims]) == "warn"
+    assert outcome("A22", [run(onset=None)], [claims]) == "not_assessable"
+    assert outcome("A22", [run() | {"contrast": None}], [claims]) == "fail"  # a needle run shows no contrast
     assert outcome("A22", [run(mask=False)], [claims]) == "warn"
     assert outcome("A22", [], [claims]) == "fail"
     assert outcome("A22", [], [reinjection()]) == "not_assessable"
@@ -190,6 +202,7 @@ def test_a23_absence_is_never_a_fact():
     assert outcome("A23", [run()]) == "pass"
     assert outcome("A23", [run(text="No vascular uptake.")]) == "fail"
     assert outcome("A23", [run(text="No vascular pattern in the frames given; it is not excluded.")]) == "pass"
+    assert outcome("A23", [run(text="No vascular pattern seen.", reason="Not seen is not absent: ...")]) == "pass"
     assert outcome("A23", imaged_sites(1)) is None
 
 

@@ -153,10 +153,10 @@ class RunFacts:
 
     Parameters
     ----------
-    kind : str
-        ``contrast`` or ``needle``; what the record says.
+    kind : {"contrast", "contrast_not_seen", "needle"}
+        Whether contrast was seen, was looked for, or the needle alone was followed.
     timed_frames : int
-        Frames with a time of their own after the mask.
+        Frames with a time of their own from the first contrast on.
     mask : bool
         A picture from before the contrast was there to subtract.
     """

@@ -180,6 +180,7 @@ def dose_exceeded(procedure: ProcedureFacts, profile: Profile) -> Iterator[Answe
 def contrast_series(procedure: ProcedureFacts, profile: Profile) -> Iterator[Answer]:
     """A22; does not apply where nothing tells of contrast or of a re-injection."""
     runs = [run for run in procedure.runs if run.kind == "contrast"]
+    unseen = [run for run in procedure.runs if run.kind == "contrast_not_seen"]
     said = {row.contrast for row in procedure.reinjection_sites}
     if not runs and said <= {"no"}:
         return
@@ -192,8 +193,11 @@ def contrast_series(procedure: ProcedureFacts, profile: Profile) -> Iterator[Ans
         text = f"{len(whole)} contrast run(s) with a picture from before and at least {needed:g} timed frames."
         yield Answer(outcome=Outcome.PASS, sentence=text)
     elif runs or any(frame.phase == REINJECTION for frame in procedure.frames):
-        text = "Contrast is documented by stills only: its way cannot be followed."
+        text = "Contrast is documented by stills, or by frames without mask or times: its way cannot be followed."
         yield Answer(outcome=Outcome.WARN, sentence=text)
+    elif unseen:
+        text = f"The sheet states contrast; in {len(unseen)} run(s) given the program sees none, which does not exclude it."
+        yield Answer(outcome=Outcome.NOT_ASSESSABLE, sentence=text)
     else:
         text = "The sheet states contrast; no picture of it is in the files given."
         yield Answer(outcome=Outcome.FAIL, sentence=text)
@@ -201,7 +205,7 @@ def contrast_series(procedure: ProcedureFacts, profile: Profile) -> Iterator[Ans
 
 def contrast_wording(procedure: ProcedureFacts, profile: Profile) -> Iterator[Answer]:
     """A23; does not apply without a contrast run."""
-    runs = [run for run in procedure.runs if run.kind == "contrast"]
+    runs = [run for run in procedure.runs if run.kind != "needle"]
     if not runs:
         return
     bold = [run for run in runs if "no vascular" in run.text.lower() and not any(word in run.text.lower() for word in CAREFUL)]

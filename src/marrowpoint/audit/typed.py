@@ -96,17 +96,17 @@ def run_facts(record: Record) -> tuple[str, RunFacts]:
     uid : str
     run : RunFacts
     """
-    source, verdict = record.get("source") or {}, record.get("verdict") or {}
-    contrast = record.get("contrast") or {}
-    said = [verdict.get("text", ""), *(reason.get("text", "") for reason in verdict.get("reasons", ()))]
-    return source.get("study_instance_uid") or record.get("study_instance_uid", ""), RunFacts(
-        path=source.get("path", ""),
-        kind=str(record.get("kind") or ("contrast" if contrast else "needle")),
-        acquired=moment(source.get("acquired")),
-        timed_frames=int(record.get("timed_frames") or 0),
-        mask=bool(record.get("mask") or contrast.get("mask_frames")),
-        verdict=str(verdict.get("code", "")),
-        text=" ".join(said),
+    source, verdict, contrast = record["source"], record["verdict"], record["contrast"]
+    seconds = record["times"]["seconds"]
+    onset = None if contrast is None else contrast["onset_frame"]
+    return source["study_instance_uid"], RunFacts(
+        path=source["paths"][0] if source["paths"] else "",
+        kind="needle" if contrast is None else "contrast_not_seen" if onset is None else "contrast",
+        acquired=moment(source["acquired"]),
+        timed_frames=0 if seconds is None or onset is None else len(seconds) - onset + 1,
+        mask=contrast is not None and bool(contrast["mask_frames"]),
+        verdict=verdict["code"],
+        text=" ".join([verdict["text"], *(reason["text"] for reason in verdict["reasons"])]),
     )
 
 
