@@ -32,6 +32,8 @@ from marrowpoint.report.results import write_results
 
 KILLS = 3
 
+pytestmark = pytest.mark.timeout(900)  # workers start; on a machine under load that takes minutes
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:

@@ -21,6 +21,7 @@ from marrowpoint.errors import InvalidAudit
 pytest.importorskip("distributed", reason="the extra [cluster] is not installed")
 
 pytestmark = [
+    pytest.mark.timeout(900),  # several processes start; on a machine under load that takes minutes
     # dask's own loops are ended while sockets close
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
