@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -23,9 +24,13 @@ from build_audit import (
     tip,
 )
 
+from marrowpoint.assessment import Provenance
 from marrowpoint.audit.facts import Reading
 from marrowpoint.audit.gather import gather_procedures
-from marrowpoint.verdict import Code, Flag
+from marrowpoint.frame import FrameReference
+from marrowpoint.report.run_record import run_record
+from marrowpoint.runs.run import ContrastResult, Motion, RunAssessment, RunTimes
+from marrowpoint.verdict import Code, Flag, Reason, Verdict
 
 
 def one_site(*frames, code=Code.INDETERMINATE, **fields):
@@ -301,6 +306,27 @@ def test_records_of_an_older_program_are_read():
     old = frame("a.dcm")
     del old["documented"], old["overlay"], old["view"]["side"], old["calibration"]["note"]
     assert procedure([old]).frames[0].documented is None
+
+
+def test_run_records_are_read_as_they_are_written():
+    reference = FrameReference(path="runs/a.dcm", rows=8, columns=8, study_instance_uid=UID, acquired=datetime(2026, 3, 2, 13))
+    contrast = ContrastResult(
+        onset=2, mask_frames=(0, 1), settled=0, tip=None, tip_is_needle=False, spreads=(), branches=(), peak=3, unit="mm",
+        motion=Motion(largest_shift=0.0, unit="mm"),
+    )  # fmt: skip
+    verdict = Verdict(
+        code=Code.LOCAL_POOL, text="A pool at the tip", reasons=(Reason(code="a", text="Not seen is not absent."),)
+    )
+    times = RunTimes(seconds=(0.0, 0.5, 1.0, 1.5, 2.0), origin="frame times")
+    provenance = Provenance(marrowpoint="0.1.0", profile="default@1", profile_sha256="ab")
+    assessed = RunAssessment(
+        references=(reference,) * 5, contrast=contrast, times=times, verdict=verdict, provenance=provenance
+    )
+    (found,) = procedure([run_record(assessed)]).runs
+    # contrast from the third of five frames on
+    assert (found.path, found.kind, found.mask, found.timed_frames) == ("runs/a.dcm", "contrast", True, 3)
+    assert found.acquired == datetime(2026, 3, 2, 13)
+    assert "Not seen is not absent." in found.text
 
 
 def test_the_order_of_the_records_does_not_matter():
