@@ -107,13 +107,27 @@ class Cluster:
         while waiting:
             future = next(queue)
             task = waiting.pop(future.key)
-            events = _result(future, task)
+            events = self._result(future, task)
             future.release()
             yield from ((task, event) for event in events)
             if isinstance(events[-1], Done) and events[-1].more:
                 submit(_rest(task, events))
             elif (following := next(upcoming, None)) is not None:
                 submit(following)
+
+    def _result(self, future: Any, task: Task) -> list[Event]:
+        try:
+            events: list[Event] = future.result()
+        except InvalidAudit:
+            raise
+        except self._dask.KilledWorker:
+            path = task.image.relative_path if isinstance(task, FileTask) else f"study {task.study_instance_uid}"
+            text = "several workers of the cluster ended over it; nothing of it was analysed"
+            return [failed(path, 0, "crashed", text), Done()]
+        except Exception as error:  # a scheduler that is gone says nothing about the file
+            text = f"the cluster is lost ({type(error).__name__}): start it again and go on with --resume"
+            raise InvalidAudit("cluster_lost", text) from error
+        return events
 
 
 def work_in_cluster(task: Task, job: Job, limit_s: float) -> list[Event]:
@@ -150,18 +164,6 @@ def work_in_cluster(task: Task, job: Job, limit_s: float) -> list[Event]:
 
 def _look(path: str) -> tuple[str, bool]:
     return program_fingerprint(), Path(path).exists()
-
-
-def _result(future: Any, task: Task) -> list[Event]:
-    try:
-        events: list[Event] = future.result()
-    except InvalidAudit:
-        raise
-    except Exception as error:  # several workers died over it, or dask could not carry it
-        path = task.image.relative_path if isinstance(task, FileTask) else task.study_instance_uid
-        text = f"the cluster gave it up ({type(error).__name__}); nothing of it was analysed"
-        return [failed(path, 0, "crashed", text), Done()]
-    return events
 
 
 def _rest(task: Task, events: list[Event]) -> FileTask:
