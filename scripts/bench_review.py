@@ -71,11 +71,11 @@ def drag(review: Review) -> None:
     send(QEvent.Type.MouseButtonPress, tip, Qt.MouseButton.LeftButton)
     wall, used, seen = time.perf_counter(), time.process_time(), set()
     for step in range(UPDATES):
-        send(QEvent.Type.MouseMove, tip + 0.5 * (step + 1), Qt.MouseButton.NoButton)
+        send(QEvent.Type.MouseMove, tip + 20 * np.array([np.sin(step / 5), np.cos(step / 5) - 1]), Qt.MouseButton.NoButton)
         QApplication.processEvents()  # measured, judged, written and painted
         seen.add(review.banner.number + str(review.desk.shown.placement.tip_to_cortex.value))
     wall, used = time.perf_counter() - wall, time.process_time() - used
-    send(QEvent.Type.MouseButtonRelease, tip + 30.0, Qt.MouseButton.LeftButton)
+    send(QEvent.Type.MouseButtonRelease, tip + 2.0, Qt.MouseButton.LeftButton)
     shape = review.desk.shown.frame.pixels.shape
     print(f"drag on {shape[0]} x {shape[1]}: {UPDATES / wall:.0f} updates/s by the clock, {UPDATES / used:.0f} a second of "
           f"processor time, {len(seen)} different numbers of {UPDATES}")  # fmt: skip
@@ -152,7 +152,6 @@ def make_run(path: Path) -> None:
     from pydicom.uid import ExplicitVRLittleEndian  # noqa: PLC0415
 
     data = dcmread(SAMPLES / "outside_monochrome1.dcm")
-    data.decompress()
     data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ramp = np.tile(np.linspace(0, 60000, 1024).astype(np.uint16), (1024, 1))
     data.Rows = data.Columns = 1024

@@ -53,6 +53,8 @@ class Banner(QWidget):
         super().__init__(parent)
         self.severity: Severity | None = None
         self.text, self.number, self.note = "Open a folder of saved frames", "", ""
+        self._icon: tuple[Severity, int, QPixmap] | None = None
+        self._sizes: dict[tuple[str, int, int], int] = {}
         self.setObjectName("marrowpoint banner")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -106,7 +108,7 @@ class Banner(QWidget):
         note_px = round(NOTE * height)
         icon = round(0.66 * height)
         if self.severity is not None:
-            painter.drawPixmap(round(left), round((height - note_px - 10 - icon) / 2), severity_icon(self.severity, icon))
+            painter.drawPixmap(round(left), round((height - note_px - 10 - icon) / 2), self._sign(self.severity, icon))
             left += icon + 16
         painter.setPen(QColor("black"))
         words = QRectF(left, 2, self.width() - left - 12, height - note_px - 12)
@@ -123,13 +125,25 @@ class Banner(QWidget):
 
     def _write(self, painter: QPainter, room: QRectF, text: str, side: Qt.AlignmentFlag) -> None:
         flags = int(side | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap)
-        for size in range(round(LARGEST * self.height()), round(SMALLEST * self.height()) - 1, -1):
-            font = _letters(size, bold=True)
-            needed = QFontMetricsF(font).boundingRect(room, flags, text)
-            if needed.width() <= room.width() and needed.height() <= room.height():
-                break
-        painter.setFont(font)
+        # a pulled tip changes the digits at every move, never the room they need
+        shape = "".join("0" if sign.isdigit() else sign for sign in text), round(room.width()), round(room.height())
+        if shape not in self._sizes:
+            self._sizes[shape] = self._largest(room, flags, shape[0])
+        painter.setFont(_letters(self._sizes[shape], bold=True))
         painter.drawText(room, flags, text)
+
+    def _largest(self, room: QRectF, flags: int, text: str) -> int:
+        smallest: int = round(SMALLEST * self.height())
+        for size in range(round(LARGEST * self.height()), smallest, -1):
+            needed = QFontMetricsF(_letters(size, bold=True)).boundingRect(room, flags, text)
+            if needed.width() <= room.width() and needed.height() <= room.height():
+                return size
+        return smallest
+
+    def _sign(self, severity: Severity, size_px: int) -> QPixmap:
+        if self._icon is None or self._icon[:2] != (severity, size_px):
+            self._icon = severity, size_px, severity_icon(severity, size_px)
+        return self._icon[2]
 
     def _hatch(self, painter: QPainter) -> None:
         # an abstention is told apart without its colour

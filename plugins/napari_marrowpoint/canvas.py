@@ -31,7 +31,7 @@ from napari_marrowpoint.layers import (
 LINE_PX, HANDLE_PX, DOT_PX, GAP_PX, LETTERS_PT = 2.0, 15.0, 9.0, 14.0, 13
 ORDER = (PICTURE, THICKNESS, BONE, NEEDLE, HANDLES, WORDS, DRAFT, VERTICES)
 # half the size of a letter on the screen, as a share of its height in points [px]
-LETTER_ROW, LETTER_COLUMN = 0.75, 0.40
+LETTER_ROW, LETTER_COLUMN = 0.75, 0.45
 LEVEL = 0.35  # a direction less steep than this counts as level
 HALO = ((-1.3, -1.3), (-1.3, 1.3), (1.3, -1.3), (1.3, 1.3))
 

@@ -34,6 +34,8 @@ from napari_marrowpoint.words import headline, row_state
 if TYPE_CHECKING:
     import napari
 
+PARTNER_SHARE = 0.21  # of the window's width: the other view, where it is shown
+
 
 class Review(QWidget):
     """The side panel, and through it the whole review of one window.
@@ -273,14 +275,19 @@ class Review(QWidget):
         window = self.window()
         if window is not None and window is not self:
             window.installEventFilter(self)
-            self.banner.fit(window.height())
+            self._fit()
+
+    def _fit(self) -> None:
+        """A larger window has larger words and a larger second picture."""
+        self.banner.fit(self.window().height())
+        self.partner.setMinimumWidth(round(PARTNER_SHARE * self.window().width()))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
         """End the review when the window closes; follow its size."""
         if watched is self.window() and event.type() == QEvent.Type.Close:
             self.shut()
         elif watched is self.window() and event.type() == QEvent.Type.Resize:
-            self.banner.fit(self.window().height())
+            self._fit()
         return bool(super().eventFilter(watched, event))
 
     def event(self, event: QEvent) -> bool:
