@@ -132,7 +132,9 @@ def _key(assessment: Assessment) -> list[tuple[str, Colour, bool]]:
     if needle is not None:
         key += [("needle", YELLOW, False), ("tip, 95 %", WHITE, False)]
     if placement is not None and placement.entry is not None:
-        key.append(("entry", ORANGE, False))
+        key.append(("entry" if placement.crest_peak is None else "entry, crest peak", ORANGE, False))
+    if placement is not None and placement.gap_along_shaft is not None:
+        key.append(("straight ahead", ORANGE, True))
     if cortex is not None and cortex.thickness is not None:
         key.append(("thin bone", VERMILLION, True))
     if assessment.candidates or (needle is not None and needle.alternatives):

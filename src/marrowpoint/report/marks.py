@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from marrowpoint.assess import ULTRASOUND
 from marrowpoint.assessment import Assessment
 from marrowpoint.cortex import Cortex
 from marrowpoint.frame import Mask, Points
@@ -30,6 +31,8 @@ from marrowpoint.report.ink import (
     stroke,
     write_text,
 )
+from marrowpoint.report.sound import draw_sound_marks
+from marrowpoint.verdict import Code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +62,7 @@ def draw_marks(picture: Picture, assessment: Assessment, window: Window, thin_be
     """
     drawn = picture.copy()
     labels: list[Label] = []
-    cortex, needle, placement = assessment.cortex, assessment.needle, assessment.placement
+    cortex, needle = assessment.cortex, assessment.needle
     if cortex is not None:
         for line in cortex.lines:
             stroke(drawn, window.place(line), SKY, window.line_px)
@@ -74,15 +77,25 @@ def draw_marks(picture: Picture, assessment: Assessment, window: Window, thin_be
             _draw_shaft(drawn, other, window, PURPLE, dashed=True)
             labels.append(Label(text=f"or here ({number + 2})?", at=_point(window, other.tip), colour=PURPLE))
         _draw_shaft(drawn, needle, window, YELLOW)
-        if placement is not None:
-            tip = _point(window, needle.tip)
-            labels += _draw_distance(drawn, window, tip, placement.nearest_thin, placement.thin_bone_margin, dashed=True)
-            labels += _draw_distance(drawn, window, tip, placement.nearest_cortex, placement.tip_to_cortex)
-            if placement.entry is not None:
-                _draw_entry(drawn, _point(window, placement.entry), window.line_px)
+        labels += _draw_lengths(drawn, assessment, window, _point(window, needle.tip))
         _draw_tip(drawn, needle, window)
     occupied = np.any(drawn != before, axis=2)
     return _write_labels(drawn, labels, occupied, window)
+
+
+def _draw_lengths(picture: Picture, assessment: Assessment, window: Window, tip: tuple[float, float]) -> list[Label]:
+    placement = assessment.placement
+    if placement is None:
+        return []
+    labels = _draw_distance(picture, window, tip, placement.nearest_thin, placement.thin_bone_margin, dashed=True)
+    if assessment.verdict.code is not Code.AT_OR_BEYOND_CORTEX:
+        # there a length would be read as a depth, which nobody knows
+        labels += _draw_distance(picture, window, tip, placement.nearest_cortex, placement.tip_to_cortex)
+    if assessment.frame.reference.modality in ULTRASOUND:
+        labels += [Label(text=text, at=at, colour=ORANGE) for text, at in draw_sound_marks(picture, assessment, window)]
+    if placement.entry is not None:
+        _draw_entry(picture, _point(window, placement.entry), window.line_px)
+    return labels
 
 
 def _draw_shaft(picture: Picture, needle: Needle, window: Window, colour: Colour, *, dashed: bool = False) -> None:
