@@ -1,9 +1,9 @@
 """Runs: many frames over one ray-cast background, so that a run costs seconds and its truth is known for every frame.
 
-The bone and its surroundings are cast once. What changes in a run lies in a plane through the needle: steel and iodine are drawn
-there as path lengths at sub-pixel places, attenuate the background in each energy bin (exact for a thin layer), and the whole is
-moved with the patient before scatter, quanta and display. Perspective inside the few millimetres of a spread is left out: it
-would change lengths by less than one per cent.
+The bone and its surroundings are cast once. What changes in a run lies in a plane through the needle: steel and iodine are
+drawn there as path lengths at sub-pixel places, attenuate the background in each energy bin (exact for a thin layer), and the
+whole is moved with the patient before scatter, quanta and display. Perspective inside the few millimetres of a spread is left
+out: it would change lengths by less than one per cent.
 """
 
 from __future__ import annotations
@@ -64,9 +64,10 @@ class Pose:
 
     def matrix(self, shape: tuple[int, int]) -> Points:
         """Affine 2 x 3 matrix in OpenCV's (x, y), from the first frame to this one."""
-        matrix = np.asarray(cv2.getRotationMatrix2D(((shape[1] - 1) / 2, (shape[0] - 1) / 2), self.turn_deg, 1.0))
-        matrix[:, 2] += self.shift_px[1], self.shift_px[0]
-        return matrix
+        middle = (shape[1] - 1) / 2, (shape[0] - 1) / 2
+        matrix = np.asarray(cv2.getRotationMatrix2D(middle, self.turn_deg, 1.0), dtype=np.float64)
+        matrix[:, 2] += np.array([self.shift_px[1], self.shift_px[0]])
+        return np.asarray(matrix, dtype=np.float64)
 
     def move(self, point: tuple[float, float], shape: tuple[int, int]) -> tuple[float, float]:
         """Where a point (row, column) of the first frame lies in this one."""

@@ -154,7 +154,9 @@ def _pool(place: Place, rng: np.random.Generator, length_s: float, size: float) 
     relative = distance / (np.float32(radius_mm) * np.maximum(reach, 0.3).astype(np.float32))
     thick_mm = min(2 * radius_mm, rng.uniform(5, 11))
     mottled = 1 + 0.2 * smooth_noise(rng, place.shape, 2.0 / place.mm_per_px)
-    path = np.where(relative < 1, np.float32(thick_mm) * np.sqrt(np.clip(1 - relative**2, 0, 1)), 0) * np.clip(mottled, 0.4, 1.6)
+    path = np.where(relative < 1, np.float32(thick_mm) * np.sqrt(np.clip(1 - relative**2, 0, 1)), 0) * np.clip(
+        mottled, 0.4, 1.6
+    )
     arrival = np.where(relative < 1, np.float32(length_s) * relative**3, np.float32(NEVER_S))
     return Part(path_mm=path.astype(np.float32), arrival_s=arrival.astype(np.float32), washout_s=float(rng.uniform(15, 60)))
 
@@ -243,7 +245,7 @@ def _tube(line: Points, width_px: float, shape: tuple[int, int]) -> tuple[FloatI
     offsets = (np.arange(3) - 1) / 3
     for down in offsets:
         for right in offsets:
-            gap, index = tree.query(places + (down, right))
+            gap, index = tree.query(places + np.array([down, right]))
             chord += 2 * np.sqrt(np.clip((width_px / 2) ** 2 - gap**2, 0, None)) / 9
             along += index / 9
     out, way = np.zeros(shape, np.float32), np.zeros(shape, np.float32)

@@ -146,7 +146,13 @@ def random_background(seed: int, shape: tuple[int, int] = (512, 512)) -> Backgro
 
 
 def contrast_run(
-    background: Background, kind: SpreadKind, seed: int, *, frames: int = 50, counts: float = 120.0, vein_width_mm: float | None = None
+    background: Background,
+    kind: SpreadKind,
+    seed: int,
+    *,
+    frames: int = 50,
+    counts: float = 120.0,
+    vein_width_mm: float | None = None,
 ) -> PhantomRun:
     """A needle standing in the bone, and an injection.
 
@@ -255,7 +261,11 @@ def _camera(rng: np.random.Generator, counts: float, frame_ms: float) -> Camera:
         counts=counts, scatter_share=float(rng.uniform(0.3, 0.8)), blur_px=float(rng.uniform(0.7, 1.1)), grain_px=0.7
     )
     curve = float(rng.choice([0.0, 0.0, 2.0]))
-    return Camera(exposition=exposition, display=Display(bits=12, bone_bright=bool(rng.uniform() < 0.3), contrast=curve), frame_ms=frame_ms)
+    return Camera(
+        exposition=exposition,
+        display=Display(bits=12, bone_bright=bool(rng.uniform() < 0.3), contrast=curve),
+        frame_ms=frame_ms,
+    )
 
 
 def _breathing(rng: np.random.Generator, frames: int, mm_per_px: float, *, table: bool = False) -> tuple[Pose, ...]:

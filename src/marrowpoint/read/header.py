@@ -36,6 +36,7 @@ _TAGS = """
     MechanicalIndex SoftTissueThermalIndex BoneThermalIndex CranialThermalIndex
     PositionerPrimaryAngle PositionerSecondaryAngle
     PositionerPrimaryAngleIncrement PositionerSecondaryAngleIncrement PositionerMotion
+    FrameTime FrameTimeVector CineRate PatientOrientation PixelIntensityRelationship
     PixelSpacing PixelSpacingCalibrationType ImagerPixelSpacing ObjectPixelSpacingInCenterOfBeam
     EstimatedRadiographicMagnificationFactor DistanceSourceToDetector DistanceSourceToPatient DistanceSourceToIsocenter
     ShutterShape ShutterLeftVerticalEdge ShutterRightVerticalEdge ShutterUpperHorizontalEdge ShutterLowerHorizontalEdge

@@ -81,7 +81,11 @@ def read_run_facts(image: ImageFile) -> RunFacts:
 def _seconds(header: Dataset, frames: int) -> tuple[tuple[float, ...] | None, str, str]:
     """Times from the frame time vector, the frame time or the cine rate; a contradiction gives none."""
     vector = header.get("FrameTimeVector")
-    steps = {name: step for name, step in (("frame time", _step(header.get("FrameTime"), 1e-3)), ("cine rate", _rate(header))) if step}
+    steps = {
+        name: step
+        for name, step in (("frame time", _step(header.get("FrameTime"), 1e-3)), ("cine rate", _rate(header)))
+        if step
+    }
     if vector is not None and vector != "":
         found = [_number(value) for value in (vector if not isinstance(vector, str | int | float) else [vector])]
         values = [value for value in found if value is not None]
@@ -96,9 +100,8 @@ def _seconds(header: Dataset, frames: int) -> tuple[tuple[float, ...] | None, st
     if any(value is not None for value in (header.get("FrameTime"), header.get("CineRate"))) and not steps:
         return None, "its frame time (0018,1063) or cine rate (0018,0040) is no possible one", "frame_times_contradictory"
     if len(steps) == 2 and abs(steps["frame time"] - steps["cine rate"]) > SAME_RATE * steps["cine rate"]:
-        text = (
-            f"the frame time says {1000 * steps['frame time']:.0f} ms and the cine rate {1000 * steps['cine rate']:.0f} ms a frame"
-        )
+        first, second = (1000 * steps[name] for name in ("frame time", "cine rate"))
+        text = f"the frame time says {first:.0f} ms and the cine rate {second:.0f} ms a frame"
         return None, text, "frame_times_contradictory"
     if steps:
         name, step = next(iter(steps.items()))

@@ -38,7 +38,11 @@ def run_record(run: RunAssessment) -> Record:
             "acquired": None if first is None or first.acquired is None else first.acquired.isoformat(),
             "copies": [index + 1 for index in sorted(run.copies)],
         },
-        "view": {"kind": run.view.kind.value, "primary_deg": _n(run.view.primary_deg), "secondary_deg": _n(run.view.secondary_deg)},
+        "view": {
+            "kind": run.view.kind.value,
+            "primary_deg": _n(run.view.primary_deg),
+            "secondary_deg": _n(run.view.secondary_deg),
+        },
         "calibration": {
             "method": (SpacingSource.NONE if spacing is None else spacing.source).value,
             "mm_per_px": None if spacing is None else _n(spacing.mm_per_px, 6),
@@ -122,6 +126,7 @@ def _contrast(contrast: ContrastResult) -> Record:
         "in_target": _n(contrast.in_target, 3),
         "elsewhere": _n(contrast.elsewhere, 1),
         "least_density": _n(contrast.least_density, 5),
+        "refusal": contrast.refusal or None,
         "density_is_iodine": contrast.log_linear,
         "branches": [
             {

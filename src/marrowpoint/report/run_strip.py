@@ -103,8 +103,8 @@ def _plot(lines: Sequence[tuple[str, list[float], list[float]]], axis: str, widt
     out = np.full((CURVE_PX, width, 3), 255, np.uint8)
     for number, (name, across, up) in enumerate(lines):
         left, right, top, bottom = number * panel + 52, (number + 1) * panel - 14, 26, CURVE_PX - 26
-        x_low, x_high = min(across), max(max(across), min(across) + 1e-9)
-        low, high = min(0.0, *up), max(max(up), min(up) + 1e-9, 1e-9)
+        x_low, x_high = min(across), max(*across, min(across) + 1e-9)
+        low, high = min(0.0, *up), max(*up, min(up) + 1e-9, 1e-9)
         cv2.rectangle(out, (left, top), (right, bottom), (210, 210, 210), 1)
         columns = left + (np.array(across) - x_low) / (x_high - x_low) * (right - left)
         rows = bottom - (np.array(up) - low) / (high - low) * (bottom - top)

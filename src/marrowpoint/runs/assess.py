@@ -34,7 +34,6 @@ def assess_run(
     network: BoneNetwork | None = None,
     outer_diameter_mm: float | None = None,
     target: Mask | None = None,
-    cut_short: MarrowpointError | None = None,
 ) -> RunAssessment:
     """Follow the needle and the contrast through a run, and judge it.
 
@@ -48,9 +47,7 @@ def assess_run(
     outer_diameter_mm : float or None
         Declared needle [mm].
     target : ndarray of shape (M, N), bool, or None
-        Where a person wants the contrast, drawn on the first frame.
-    cut_short : MarrowpointError or None
-        Why frames after those of `source` cannot be read; what was not seen then stays open.
+        Where a person wants the contrast, drawn on the mask (before contrast).
 
     Returns
     -------
@@ -66,6 +63,7 @@ def assess_run(
         scan = scan_run(source.frames())
     except NotAssessable as error:
         return RunAssessment(references=(), times=source.times, verdict=not_assessable(error), provenance=provenance)
+    cut_short = source.cut_short()
     first = next(iter(source.frames()))
     plain = RunAssessment(
         references=scan.references,
@@ -108,9 +106,7 @@ def _key_assessment(
     return max(found, key=lambda pair: 0.0 if pair[0].cortex is None else pair[0].cortex.confidence)
 
 
-def _needle(
-    source: RunSource, scan: Scan, key: tuple[Assessment, int], profile: Profile
-) -> NeedleResult | None:
+def _needle(source: RunSource, scan: Scan, key: tuple[Assessment, int], profile: Profile) -> NeedleResult | None:
     assessment, index = key
     width = None if assessment.needle is None else assessment.needle.width_px
     track = follow_needle(source.frames(), Tracker(scan, expected_width_px=width))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from marrowpoint.assessment import Assessment
 from marrowpoint.errors import MarrowpointError
@@ -59,43 +60,42 @@ def assess_file(image: ImageFile, request: RunRequest) -> RunAssessment:
     MarrowpointError
         Where not one frame can be read.
     """
-    facts = read_run_facts(image)
-    whole, error = _readable(image, request)
-    if error is not None and whole == 0:
-        raise error
     return assess_run(
-        _source(image, request, facts, whole if error is not None else None),
+        _source(image, request, read_run_facts(image)),
         profile=request.profile,
         network=request.network,
         outer_diameter_mm=request.outer_diameter_mm,
-        cut_short=error,
     )
-
-
-def _readable(image: ImageFile, request: RunRequest) -> tuple[int, MarrowpointError | None]:
-    count = 0
-    try:
-        for _ in _frames(image, request):
-            count += 1
-    except MarrowpointError as error:
-        return count, error
-    return count, None
 
 
 def _frames(image: ImageFile, request: RunRequest) -> Iterator[Frame]:
     return read_frames(image, view=request.view, sides=request.sides, scale=request.profile.scale)
 
 
-def _source(image: ImageFile, request: RunRequest, facts: RunFacts, only: int | None) -> RunSource:
-    def frames() -> Iterator[Frame]:
-        for index, frame in enumerate(_frames(image, request)):
-            yield frame
-            if only is not None and index + 1 >= only:
-                return
+def _source(image: ImageFile, request: RunRequest, facts: RunFacts) -> RunSource:
+    ended: list[tuple[int, MarrowpointError]] = []
 
-    seconds = facts.seconds if facts.seconds is None or only is None else facts.seconds[:only]
-    times = RunTimes(seconds=seconds, origin=facts.origin, code=facts.code)
-    return RunSource(frames=frames, times=times, orientation=facts.orientation, log_linear=facts.log_linear)
+    def frames() -> Iterator[Frame]:
+        count = 0
+        try:
+            for frame in _frames(image, request):
+                if ended and count >= ended[0][0]:
+                    return
+                yield frame
+                count += 1
+        except MarrowpointError as error:
+            if count == 0:
+                raise
+            ended.append((count, error))
+
+    times = RunTimes(seconds=facts.seconds, origin=facts.origin, code=facts.code)
+    return RunSource(
+        frames=frames,
+        times=times,
+        orientation=facts.orientation,
+        log_linear=facts.log_linear,
+        cut_short=lambda: ended[0][1] if ended else None,
+    )
 
 
 def still_series(seen: Iterable[Assessment]) -> list[list[Assessment]]:
@@ -123,9 +123,9 @@ def still_series(seen: Iterable[Assessment]) -> list[list[Assessment]]:
     for members in groups.values():
         ordered = sorted(members, key=_moment)
         moments = [_moment(member) for member in ordered]
-        gaps = [(b - a).total_seconds() for a, b in zip(moments[:-1], moments[1:], strict=True)]
+        gaps = [(b - a).total_seconds() for a, b in pairwise(moments)]
         breaks = [0, *(i + 1 for i, gap in enumerate(gaps) if gap > STILLS_WITHIN_S), len(ordered)]
-        pieces = [ordered[a:b] for a, b in zip(breaks[:-1], breaks[1:], strict=True)]
+        pieces = [ordered[a:b] for a, b in pairwise(breaks)]
         runs += [piece for piece in pieces if len(piece) >= LEAST_STILLS and len({_moment(x) for x in piece}) == len(piece)]
     return runs
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from marrowpoint.errors import NotAssessable
-from marrowpoint.frame import Mask
+from marrowpoint.frame import FloatImage, Mask
 from marrowpoint.needle import Needle
 from marrowpoint.profile import RunLimits
 from marrowpoint.runs.directions import direction_words, known_orientation, unit_vector
@@ -38,7 +38,7 @@ class Known:
 
 
 def follow_contrast(
-    source: RunSource, scan: Scan, onset: Onset, picture: np.ndarray[tuple[int, ...], np.dtype[np.float32]], known: Known, limits: RunLimits
+    source: RunSource, scan: Scan, onset: Onset, picture: FloatImage, known: Known, limits: RunLimits
 ) -> tuple[ContrastResult, tuple[StripPicture, ...]]:
     """Subtract, segment and describe the contrast of a run.
 
@@ -69,8 +69,11 @@ def follow_contrast(
     subtraction = subtract_run(source.frames, scan, onset, picture, region, limits.most_residual_px)
     scale = grid_scale(subtraction, mm_per_px)
     per_px = subtraction.factor / scale.filter_mm
-    around = surroundings(subtraction, known.needle, known.bone, known.target, CORRIDOR_MM * per_px, known.travel_px)
+    first = None if onset.place is None else _in_mask(scan, onset, onset.place)
+    around = surroundings(subtraction, known.needle, known.bone, known.target, CORRIDOR_MM * per_px, known.travel_px, first)
     plain = _plain(subtraction, onset, scale, source)
+    if subtraction.refusal:
+        return replace(plain, refusal=subtraction.refusal), _strip(subtraction, None, around, onset)
     if around is None:
         return plain, _strip(subtraction, None, None, onset)
     series = follow_spread(subtraction, around, scale)
@@ -88,10 +91,19 @@ def follow_contrast(
     )
     alone = not branches and max(float(series.seen.sum()), series.elsewhere / scale.size**2) < scale.px(LEAST_MM) ** 2
     if known.travel_px > 0 and alone:
-        raise NotAssessable("needle_moved", "the needle moves, and nothing but the needle changes: contrast beside it is not seen")
+        raise NotAssessable(
+            "needle_moved", "the needle moves, and nothing but the needle changes: contrast beside it is not seen"
+        )
     if series.seen.any():
         done = _described(done, subtraction, series, around, (scale, source))
     return done, _strip(subtraction, series, around, onset)
+
+
+def _in_mask(scan: Scan, onset: Onset, place: tuple[float, float]) -> tuple[float, float]:
+    """A place of the small picture of the view's first frame, in the mask picture."""
+    row, column = scan.poses[onset.mask_frames[len(onset.mask_frames) // 2]].move(place)
+    half = (scan.factor - 1) / 2
+    return row * scan.factor + half, column * scan.factor + half
 
 
 def _plain(subtraction: Subtraction, onset: Onset, scale: GridScale, source: RunSource) -> ContrastResult:
@@ -133,7 +145,11 @@ def _run(branch: Branch, subtraction: Subtraction) -> Run:
 
 
 def _described(
-    done: ContrastResult, subtraction: Subtraction, series: SpreadSeries, around: Surroundings, context: tuple[GridScale, RunSource]
+    done: ContrastResult,
+    subtraction: Subtraction,
+    series: SpreadSeries,
+    around: Surroundings,
+    context: tuple[GridScale, RunSource],
 ) -> ContrastResult:
     scale, source = context
     peak = series.spreads[series.peak]

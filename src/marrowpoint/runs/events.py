@@ -78,9 +78,7 @@ def _crossing(curve: list[tuple[int, Measurement]], level: float) -> tuple[int, 
     return frames[first], frames[at], frames[last]
 
 
-def _depth_events(
-    curve: list[tuple[int, Measurement]], times: RunTimes, profile: Profile, unit: str
-) -> list[RunEvent]:
+def _depth_events(curve: list[tuple[int, Measurement]], times: RunTimes, profile: Profile, unit: str) -> list[RunEvent]:
     if len(curve) < MEDIAN_OF:
         return []
     frames = [frame for frame, _ in curve]
@@ -128,7 +126,9 @@ def _jumps(scan: Scan, times: RunTimes, unit: str, points: tuple[NeedlePoint, ..
     events = []
     limit = TABLE_PX if unit == "px" else TABLE_MM / max(_mm_per_px(points), 1e-6)
     moves = [
-        float(np.hypot(*(shifts[i] - shifts[max(0, i - TABLE_FRAMES)]))) if scan.views[i] == scan.views[max(0, i - TABLE_FRAMES)] else 0.0
+        float(np.hypot(*(shifts[i] - shifts[max(0, i - TABLE_FRAMES)])))
+        if scan.views[i] == scan.views[max(0, i - TABLE_FRAMES)]
+        else 0.0
         for i in range(len(shifts))
     ]
     index = 0

@@ -26,6 +26,9 @@ def judge_spread(result: ContrastResult, limits: RunLimits) -> Verdict:
     -------
     Verdict
     """
+    if result.refusal:
+        reason = Reason(code="motion", text=f"{result.refusal[0].upper()}{result.refusal[1:]}.")
+        return Verdict(code=Code.NOT_ASSESSABLE, text="Contrast cannot be judged: the bone moves", reasons=(reason,))
     reasons = [Reason(code="limits_of_the_method", text=NEVER_ABSENT)]
     flags = _flags(result, limits, reasons)
     peak = next((s for s in result.spreads if s.frame == result.peak), None)
@@ -86,7 +89,9 @@ def _place(
         return Code.SPREAD_AWAY, f"{100 * (1 - in_bone):.0f} % of the contrast lies beside the bone's outline; {reach}."
     if front > limits.local_within_mm * per_mm:
         return Code.SPREAD_AWAY, f"The contrast does not stay at the tip: {reach}."
-    over = "" if in_bone is None else f" {100 * in_bone:.0f} % of it is projected over the bone, which does not prove that it lies inside."
+    over = ""
+    if in_bone is not None:
+        over = f" {100 * in_bone:.0f} % of it is projected over the bone, which does not prove that it lies inside."
     return Code.LOCAL_POOL, f"The contrast stays near the tip: {reach}.{over}"
 
 
@@ -100,7 +105,8 @@ def _flags(result: ContrastResult, limits: RunLimits, reasons: list[Reason]) -> 
     largest = max((s.seen_area for s in result.spreads), default=0.0)
     if result.elsewhere > ELSEWHERE_SHARE * max(largest, (ELSEWHERE_MM * per_mm) ** 2):
         flags.append(Flag.CHANGE_ELSEWHERE)
-        text = f"Something of {result.elsewhere:.0f} {result.unit}\u00b2 changed away from the tip: bowel, heart or table; look at it."
+        size = f"{result.elsewhere:.0f} {result.unit}\u00b2"
+        text = f"Something of {size} changed away from the tip: bowel, heart or table; look at it."
         reasons.append(Reason(code="change_elsewhere", text=text))
     if result.unit != "mm":
         flags.append(Flag.SCALE_UNKNOWN)

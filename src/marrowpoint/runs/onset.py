@@ -41,6 +41,8 @@ class Onset:
         First frame at the brightness of those after it.
     rise, fall : float
         Largest rise and largest fall of a pixel, in noise SDs.
+    place : tuple of float or None
+        Where contrast first appears, (row, column) in the small picture of the view's first frame.
     """
 
     frame: int | None
@@ -48,6 +50,7 @@ class Onset:
     settled: int
     rise: float
     fall: float
+    place: tuple[float, float] | None = None
 
 
 def find_onset(scan: Scan, view: int = 0) -> Onset:
@@ -98,6 +101,7 @@ def find_onset(scan: Scan, view: int = 0) -> Onset:
         settled=usable[settled],
         rise=most_rise,
         fall=most_fall,
+        place=None if first is None else _place(stack, smooth, noise, rise, first),
     )
 
 
@@ -138,6 +142,14 @@ def _noise(stack: FloatImage, inside: Mask) -> FloatImage:
     noise = np.median(np.abs(np.diff(stack, axis=0)), axis=0) / np.float32(0.6745 * np.sqrt(2))
     floor = max(0.5 * float(np.median(noise[inside])), 1e-6)
     return np.asarray(np.maximum(cv2.blur(noise, (9, 9)), floor), dtype=np.float32)
+
+
+def _place(stack: FloatImage, smooth: FloatImage, noise: FloatImage, rise: FloatImage, first: int) -> tuple[float, float]:
+    """Middle of the strongest new contrast in the first frames that show it."""
+    risen = rise > max(RISE, RISE_SHARE * float(rise.max()))
+    new = (stack[first : first + 2].mean(axis=0) - smooth[: max(first - 1, 1)].max(axis=0)) / noise
+    row, column = np.unravel_index(int(np.where(risen, new, -np.inf).argmax()), new.shape)
+    return float(row), float(column)
 
 
 def _stands_out(rise: FloatImage, fall: FloatImage) -> bool:

@@ -97,7 +97,8 @@ class Alignment:
         """The frame moved onto the reference and given its brightness, shape (M, N)."""
         moved = self.bring(frame)
         rows = (np.arange(frame.shape[0], dtype=np.float32) - np.float32(self.centre[0]))[:, None] * np.float32(self.slope[0])
-        columns = (np.arange(frame.shape[1], dtype=np.float32) - np.float32(self.centre[1]))[None, :] * np.float32(self.slope[1])
+        columns = (np.arange(frame.shape[1], dtype=np.float32) - np.float32(self.centre[1]))[None, :]
+        columns = columns * np.float32(self.slope[1])
         moved -= rows + columns + np.float32(self.offset)
         moved /= np.float32(self.gain)
         return moved
@@ -194,7 +195,7 @@ def align(template: Template, frame: FloatImage, start: Alignment | None = None,
     -------
     Alignment
     """
-    smooth = cv2.GaussianBlur(frame, (0, 0), template.sigma_px)
+    smooth = np.asarray(cv2.GaussianBlur(frame, (0, 0), template.sigma_px), dtype=np.float32)
     now = replace(start or Alignment(), residual_px=None)
     now = _recentred(now, template.centre)
     rest = _rest(template, smooth, now)

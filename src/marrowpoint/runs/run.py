@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from marrowpoint.assessment import Provenance
+from marrowpoint.errors import MarrowpointError
 from marrowpoint.frame import Calibration, FloatImage, Frame, FrameReference, Mask, View
 from marrowpoint.measurement import Measurement
 from marrowpoint.runs.spread import Spread
@@ -31,6 +32,10 @@ class RunTimes:
     code: str = "frame_times_missing"
 
 
+def _whole() -> None:
+    """The run ends where it should."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSource:
     """A run to be looked at: frames that can be read again, and what the files say of all of them.
@@ -44,12 +49,15 @@ class RunSource:
         Patient directions toward growing columns and toward growing rows, as DICOM letters (``("L", "F")``); empty if unknown.
     log_linear : bool
         The file says that its values are linear in log signal, so that density is proportional to iodine.
+    cut_short : callable
+        After the frames were gone through: why those after them cannot be read, or None.
     """
 
     frames: Callable[[], Iterator[Frame]]
     times: RunTimes = RunTimes()
     orientation: tuple[str, ...] = ()
     log_linear: bool = False
+    cut_short: Callable[[], MarrowpointError | None] = _whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +161,8 @@ class ContrastResult:
         Density is proportional to iodine.
     px_per_mm : float
         Pixels that thresholds in mm are held against where there is no scale (a usual field of 160 mm is assumed).
+    refusal : str
+        Why the subtraction may not be read; empty where it may.
     """
 
     onset: int | None
@@ -180,6 +190,7 @@ class ContrastResult:
     motion: Motion
     log_linear: bool = False
     px_per_mm: float = 1.0
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,8 +225,11 @@ class NeedlePoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEvent:
-    """Something that happened: ``cortex_reached``, ``cortex_passed``, ``deepest``, ``withdrawn``, ``needle_lost``, ``table_moved``,
-    ``brightness_jump``; frame from 0 with its earliest and latest, time [s] where known."""
+    """Something that happened: its likely frame (from 0), the earliest and latest, and the time [s] where known.
+
+    ``code`` is ``cortex_reached``, ``cortex_passed``, ``deepest``, ``withdrawn``, ``needle_lost``, ``table_moved`` or
+    ``brightness_jump``.
+    """
 
     code: str
     frame: int
@@ -274,8 +288,8 @@ class RunAssessment:
     """
 
     references: tuple[FrameReference, ...]
-    view: View = View()
-    calibration: Calibration = Calibration()
+    view: View = field(default_factory=View)
+    calibration: Calibration = field(default_factory=Calibration)
     times: RunTimes = RunTimes()
     copies: frozenset[int] = field(default_factory=frozenset)
     changes: tuple[tuple[int, str], ...] = ()

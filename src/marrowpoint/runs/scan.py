@@ -1,6 +1,6 @@
 """First look at a run, on small pictures: copies, brightness, jumps of the view, rough motion.
 
-One pass over the frames; what is kept is a small picture of each frame, so that a run of a thousand frames needs tens of megabytes.
+One pass over the frames; what is kept is a small picture of each frame, so that a thousand frames need tens of megabytes.
 """
 
 from __future__ import annotations
@@ -164,7 +164,9 @@ def _copies(differences: list[float]) -> frozenset[int]:
     return frozenset(int(i) + 1 for i in np.flatnonzero(found <= COPY_SHARE * usual))
 
 
-def _follow_views(stack: FloatImage, field: Mask) -> tuple[tuple[Alignment, ...], NDArray[np.int64], tuple[tuple[int, str], ...]]:
+def _follow_views(
+    stack: FloatImage, field: Mask
+) -> tuple[tuple[Alignment, ...], NDArray[np.int64], tuple[tuple[int, str], ...]]:
     views = np.zeros(len(stack), np.int64)
     poses: list[Alignment] = []
     changes: list[tuple[int, str]] = []
@@ -224,6 +226,6 @@ def _zoomed(reference: FloatImage, picture: FloatImage) -> bool:
         middle = (image.shape[1] / 2, image.shape[0] / 2)
         flags = cv2.WARP_POLAR_LOG | cv2.INTER_LINEAR
         spectra.append(cv2.warpPolar(np.log1p(power), (128, 180), middle, min(middle), flags))
-    (x, y), response = cv2.phaseCorrelate(*spectra, cv2.createHanningWindow((128, 180), cv2.CV_32F))
+    (x, y), response = cv2.phaseCorrelate(spectra[0], spectra[1], cv2.createHanningWindow((128, 180), cv2.CV_32F))
     radius = np.log(min(reference.shape) / 2) / 128
     return bool(response > 0.1 and abs(np.expm1(x * radius)) > 0.05 and abs(y) < 5)

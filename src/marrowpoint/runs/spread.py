@@ -71,7 +71,7 @@ class GridScale:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Surroundings:
-    """What the spread is held against, on the grid: start of the contrast, needle, bone, target; all but the start may be missing.
+    """What the spread is held against, on the grid; all but the start may be missing.
 
     Parameters
     ----------
@@ -105,6 +105,7 @@ def surroundings(
     target: Mask | None,
     margin_px: float,
     travel_px: float = 0.0,
+    first: tuple[float, float] | None = None,
 ) -> Surroundings | None:
     """Bring needle, bone and target to the grid; without a needle contrast begins where it first shows.
 
@@ -118,6 +119,8 @@ def surroundings(
         Around the needle [px of the picture].
     travel_px : float
         How far the needle may move along its shaft [px of the picture]; 0 for a still one.
+    first : tuple of float or None
+        Where contrast first appeared, (row, column) in the mask picture.
 
     Returns
     -------
@@ -137,14 +140,9 @@ def surroundings(
         return Surroundings(
             tip=subtraction.to_grid(needle.tip), corridor=_shrunk(full, shape), bone=small[0], target=small[1], swept=swept
         )
-    first = np.flatnonzero([frame > subtraction.mask_frames[-1] for frame in subtraction.frames])
-    for index in first[1:]:
-        mean = subtraction.stack[max(0, index - 2) : index + 1].mean(axis=0) / subtraction.noise
-        strong = cv2.GaussianBlur(mean, (0, 0), 1.5)
-        if strong.max() > 2 * GROW:
-            row, column = np.unravel_index(int(strong.argmax()), strong.shape)
-            return Surroundings(tip=(float(row), float(column)), corridor=np.zeros(shape, bool), bone=small[0], target=small[1])
-    return None
+    if first is None:
+        return None
+    return Surroundings(tip=subtraction.to_grid(first), corridor=np.zeros(shape, bool), bone=small[0], target=small[1])
 
 
 def _shrunk(mask: Mask, shape: tuple[int, ...]) -> Mask:
@@ -234,7 +232,7 @@ def _linked(strength: FloatImage, inside: Mask, linked: Mask, scale: GridScale) 
     above = ((strength > GROW) & inside).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
     peaks = np.zeros(count)
-    np.maximum.at(peaks, labels.ravel(), strength.ravel())
+    np.maximum.at(peaks, np.asarray(labels, np.int64).ravel(), strength.ravel())
     good = [i for i in range(1, count) if peaks[i] > SEED and stats[i, cv2.CC_STAT_AREA] >= scale.px(1.2) ** 2]
     reach = max(1, round(scale.px(LINK_MM)))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
@@ -265,18 +263,20 @@ def _measure(
     dense = (wide & (core >= CORE_SHARE * peak)).astype(np.uint8)
     # behind the needle contrast cannot be seen: what lies on both sides of it is joined
     reach = max(1, round(scale.px(BRIDGE_MM)))
-    bridge = cv2.morphologyEx(dense, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
-    dense |= bridge * (around.corridor if around.swept is None else around.corridor | around.swept).astype(np.uint8)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    bridge = cv2.morphologyEx(dense, cv2.MORPH_CLOSE, disc)
+    hidden = around.corridor if around.swept is None else around.corridor | around.swept
+    whole = (dense > 0) | (np.asarray(bridge > 0) & hidden)
     weight = np.where(wide, np.maximum(mean, 0), 0)
     total = float(weight.sum())
-    rows, columns = np.indices(found.shape)
+    rows, columns = np.mgrid[: found.shape[0], : found.shape[1]]
     middle = float((rows * weight).sum() / total), float((columns * weight).sum() / total)
     far = float(np.quantile(distance[found], FRONT_QUANTILE))
     tail = found & (distance >= 0.92 * far)
     front = float(rows[tail].mean()), float(columns[tail].mean())
     return Spread(
         frame=frame,
-        area=float(dense.sum()) * scale.size**2,
+        area=float(whole.sum()) * scale.size**2,
         seen_area=float(found.sum()) * scale.size**2,
         density=float(mean[wide].sum()) * scale.size**2,
         front=far * scale.size,

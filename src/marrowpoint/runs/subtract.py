@@ -1,7 +1,7 @@
 """Subtract the mask: bone registered frame by frame, or the frame refused.
 
-Frames are aligned at up to `ALIGN_SIDE_PX`; the differences are kept on a coarser grid, on which a run of many hundred frames fits
-into memory and each value is the mean of several pixels.
+Frames are aligned at up to `ALIGN_SIDE_PX`; the differences are kept on a coarser grid, on which a run of many hundred frames
+fits into memory and each value is the mean of several pixels.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ class Subtraction:
     shifts_px : dict of int to tuple of float
         How far each frame's bone lies from the mask's, (row, column) [px of the frame].
     mask_frames : tuple of int
+    refusal : str
+        Why nothing may be read from the subtraction; empty where it may.
     """
 
     frames: tuple[int, ...]
@@ -66,6 +68,7 @@ class Subtraction:
     refused: tuple[int, ...]
     shifts_px: dict[int, tuple[float, float]]
     mask_frames: tuple[int, ...]
+    refusal: str = ""
 
     def to_grid(self, point: tuple[float, float]) -> tuple[float, float]:
         """A point (row, column) of the mask picture on the grid."""
@@ -145,7 +148,7 @@ def subtract_run(
     Raises
     ------
     NotAssessable
-        ``no_detail``; ``motion`` where most of the frames after the mask are refused.
+        ``no_detail``; ``motion`` where hardly a frame is left after the refused ones.
     """
     shrink = max(1, round(max(picture.shape) / ALIGN_SIDE_PX))
     template = make_template(_area(picture, shrink), _area(region.astype(np.float32), shrink) > 0.99)
@@ -155,7 +158,8 @@ def subtract_run(
     work = _Work(template=template, base=_area(picture, shrink), shrink=shrink, grid=grid, most_px=most_residual_px)
     view = int(scan.views[onset.mask_frames[-1]])
     wanted = [i for i in scan.usable(view) if i >= onset.settled]
-    kept = [i for i in onset.mask_frames if i in wanted] + [i for i in wanted if i > onset.mask_frames[-1]][:: _stride(len(wanted))]
+    later = [i for i in wanted if i > onset.mask_frames[-1]]
+    kept = [i for i in onset.mask_frames if i in wanted] + later[:: _stride(len(wanted))]
     work.inside = _area(_trusted(picture, scan.exposure.field).astype(np.float32), shrink * grid) > 0.99
     for index, frame in enumerate(frames()):
         if index in kept:
@@ -206,13 +210,16 @@ class _Work:
         after = [i for i in self.kept if i > onset.mask_frames[-1]]
         lost = [i for i in self.refused if i > onset.mask_frames[-1]]
         masks = [k for k, i in enumerate(self.kept) if i in onset.mask_frames]
-        if len(lost) > len(after) or len(after) < 2 or len(masks) < 2:
-            worst = float(np.median(list(self.residuals.values()))) if self.residuals else 0.0
-            text = (
-                f"the bone moves by {worst:.1f} px between the frames even after registration, more than {self.most_px:.1f} px "
-                f"in {len(self.refused)} of {len(self.refused) + len(self.kept)} frames: a subtraction would show motion as contrast"
+        middle = float(np.median(list(self.residuals.values()))) if self.residuals else 0.0
+        refusal = ""
+        if len(lost) > len(after) or middle > self.most_px or len(after) < 2 or len(masks) < 2:
+            refusal = (
+                f"the bone moves by {middle:.2f} px against the mask even after registration "
+                f"({self.most_px:.2f} px are allowed, {len(self.refused)} of {len(self.shifts)} frames were refused): "
+                "a subtraction would show motion as contrast"
             )
-            raise NotAssessable("motion", text)
+        if len(after) < 2 or len(masks) < 2:
+            raise NotAssessable("motion", refusal)
         stack = np.stack(self.stack)
         return Subtraction(
             frames=tuple(self.kept),
@@ -226,6 +233,7 @@ class _Work:
             refused=tuple(self.refused),
             shifts_px=self.shifts,
             mask_frames=onset.mask_frames,
+            refusal=refusal,
         )
 
 

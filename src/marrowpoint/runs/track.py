@@ -1,7 +1,7 @@
 """Follow the needle through a run: predicted from the patient's motion and its own, measured again in every frame.
 
-The whole frame is searched only where nothing is known yet, where the needle was lost, and now and then to check. In between the
-shaft is fitted anew around its predicted place, and the tip with the same model as in a still.
+The whole frame is searched only where nothing is known yet, where the needle was lost, and now and then to check. In between
+the shaft is fitted anew around its predicted place, and the tip with the same model as in a still.
 """
 
 from __future__ import annotations

@@ -1,0 +1,113 @@
+"""Needle runs: the tip followed through motion and brightness jumps, and what happened when."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from run_frames import bone_like, circle_field, make_frame, shifted
+
+from marrowpoint.cortex import Cortex
+from marrowpoint.frame import Calibration, Frame, PixelSpacing, SpacingSource
+from marrowpoint.phantom.runs_needle import FlatNeedle, advance
+from marrowpoint.read import read_profile
+from marrowpoint.runs.judge_needle import judge_needle
+from marrowpoint.runs.needle import BoneOf, describe_needle, follow_needle
+from marrowpoint.runs.run import NeedleResult, RunTimes
+from marrowpoint.runs.scan import Scan, scan_run
+from marrowpoint.runs.track import Tracker
+from marrowpoint.verdict import Code
+
+PROFILE = read_profile(None)
+MM, SIDE = 0.4, 320
+AXIS = (-0.8, 0.6)
+EDGE_ROW = 150  # bone lies below
+SPACING = PixelSpacing(row_mm=MM, column_mm=MM, source=SpacingSource.MAGNIFICATION, relative_u=0.02)
+CALIBRATION = Calibration(spacing=SPACING, rungs=(SPACING,))
+
+
+def needle_frames(depth_mm: np.ndarray, shift, gain, seed: int = 0) -> tuple[list[Frame], list[tuple[float, float]]]:
+    rng = np.random.default_rng(seed)
+    needle = FlatNeedle(axis=AXIS, outer_diameter_mm=3.05, cone_mm=3.0, length_mm=120.0, lean_deg=90.0)
+    base = 0.7 * bone_like(seed, SIDE)
+    frames, tips = [], []
+    for index, depth in enumerate(depth_mm):
+        tip = EDGE_ROW - depth / MM * AXIS[0], 160 - depth / MM * AXIS[1]
+        steel = needle.steel_mm(tip, (SIDE, SIDE), MM)
+        picture = shifted(np.clip(base + 0.16 * steel, 0, 0.95).astype(np.float32), *shift(index))
+        noisy = np.clip(picture + gain(index) + rng.normal(0, 0.008, picture.shape), 0.02, 0.98)
+        frames.append(make_frame(circle_field(noisy.astype(np.float32)), index, len(depth_mm)))
+        tips.append((tip[0] + shift(index)[0], tip[1] + shift(index)[1]))
+    return frames, tips
+
+
+def outline() -> Cortex:
+    bone = np.zeros((SIDE, SIDE), bool)
+    bone[EDGE_ROW:] = True
+    line = np.stack([np.full(SIDE, EDGE_ROW - 0.5), np.arange(SIDE, dtype=float)], axis=1)
+    return Cortex(bone=bone, lines=(line,), edge_sd_px=0.5, confidence=1.0)
+
+
+@pytest.fixture(scope="module")
+def run() -> tuple[np.ndarray, Scan, NeedleResult, list[tuple[float, float]], list[Frame]]:
+    depth = advance(((0.6, 0.0), (1.5, 9.0), (0.5, 0.0), (1.0, -8.0), (0.4, 0.0)), -6.0, 0.1)
+    frames, tips = needle_frames(
+        depth, lambda i: (0.25 * i, -0.15 * i) if i < 20 else (5.0, -3.0), lambda i: 0.0 if i < 15 else 0.08
+    )
+    scan = scan_run(frames)
+    track = follow_needle(frames, Tracker(scan))
+    times = RunTimes(seconds=tuple(0.1 * i for i in range(len(frames))), origin="test", code="")
+    result = describe_needle(track, scan, times, CALIBRATION, BoneOf(cortex=outline(), frame=0), PROFILE)
+    assert result is not None
+    return depth, scan, result, tips, frames
+
+
+def test_the_tip_is_followed(run) -> None:
+    _, _, result, tips, _ = run
+    errors = [
+        np.hypot(p.tip[0] - t[0], p.tip[1] - t[1]) * MM for p, t in zip(result.points, tips, strict=True) if p.tip is not None
+    ]
+    assert len(errors) >= 0.95 * len(tips)
+    assert np.median(errors) < 1.0 and max(errors) < 3.0
+    assert judge_needle(result, PROFILE.run).code is Code.NEEDLE_FOLLOWED
+
+
+def test_only_the_needle_moves_the_curve(run) -> None:
+    depth, _, result, _, _ = run
+    way = {p.frame: p.advance.value for p in result.points if p.advance is not None}
+    frames = sorted(way)
+    truth = depth[frames] - depth[frames[0]]
+    # the table has gone 2.3 mm and the brightness has jumped; neither is a way of the needle
+    assert np.median(np.abs(np.array([way[f] for f in frames]) - truth)) < 0.8
+
+
+def test_events_come_within_two_frames(run) -> None:
+    depth, _, result, _, _ = run
+    found = {event.code: event for event in result.events}
+    top = int(np.argmax(depth >= depth.max() - 1e-6))
+    # distance to the outline, not depth along the shaft, passes the cortex
+    truth = {
+        "cortex_reached": int(np.argmax(depth >= 0)),
+        "cortex_passed": int(np.argmax(-AXIS[0] * depth >= PROFILE.study.cortex_mm)),
+        "deepest": top,
+        "withdrawn": next(i for i in range(top, len(depth)) if depth[i] < depth.max() - PROFILE.run.withdrawn_mm),
+    }
+    for code, frame in truth.items():
+        assert abs(found[code].frame - frame) <= 2, code
+        assert found[code].time_s == pytest.approx(0.1 * found[code].frame)
+    assert "brightness_jump" in found and abs(found["brightness_jump"].frame - 15) <= 1
+    assert set(result.key_frames) >= {event.frame for event in result.events}
+
+
+def test_a_needle_that_leaves_is_lost_and_found_again(run) -> None:
+    _, _, _, _, frames = run
+    rng = np.random.default_rng(3)
+    empty = circle_field(np.clip(0.7 * bone_like(0, SIDE) + rng.normal(0, 0.008, (SIDE, SIDE)), 0, 1).astype(np.float32))
+    mixed = [make_frame(empty, i) if 6 <= i < 14 else frame for i, frame in enumerate(frames[:24])]
+    track = follow_needle(mixed, Tracker(scan_run(mixed)))
+    assert all(needle is not None for needle in track.needles[:6])
+    assert sum(needle is None for needle in track.needles[6:14]) >= 6
+    assert sum(needle is not None for needle in track.needles[18:]) >= 4
+
+
+def test_no_needle_no_curve() -> None:
+    assert judge_needle(None, PROFILE.run).code is Code.NOT_ASSESSABLE
