@@ -16,6 +16,7 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import (
     BaseDocTemplate,
+    CondPageBreak,
     Flowable,
     Frame,
     Image,
@@ -108,6 +109,11 @@ def words(text: str, style: ParagraphStyle = BODY, longest: int = LONGEST) -> Pa
     return Paragraph(escape(plain(short)), style)
 
 
+def _heading(text: str, style: ParagraphStyle) -> tuple[Flowable, Flowable]:
+    """A heading that does not stand alone at the end of a page."""
+    return CondPageBreak(80), words(text, style)
+
+
 def _head(material: ReportMaterial, summary: Summary) -> Iterator[Flowable]:
     span = f", {summary.first:%Y-%m-%d} to {summary.last:%Y-%m-%d}" if summary.first and summary.last else ""
     yield words(_title(material) + span, TITLE)
@@ -156,12 +162,12 @@ def _charts(summary: Summary) -> Iterator[Flowable]:
 def _readers(summary: Summary) -> Iterator[Flowable]:
     lines = reader_lines(summary.reading)
     if lines:
-        yield words("Readers and program", HEAD)
+        yield from _heading("Readers and program", HEAD)
         yield from (words(line) for line in lines)
 
 
 def _list(rows: Sequence[Any]) -> Iterator[Flowable]:
-    yield words("Procedures", HEAD)
+    yield from _heading("Procedures", HEAD)
     head = [words(title, SMALL) for title in ("", "Procedure", "Role", "Sites", "Frames", "Failed rules", "Warned")]
     body = [
         [
@@ -228,12 +234,12 @@ def _card(card: Card, number: int) -> Iterator[Flowable]:
         yield words("No needle position in the files given.")
     yield from _pictures(card.loose)
     if card.rows:
-        yield words("Sites on the sheet", SUBHEAD)
+        yield from _heading("Sites on the sheet", SUBHEAD)
         head_row = [words(title, SMALL) for title in ROW_TITLES]
         widths = [34, 26, 52, 28, 40, 44, 46, 44, WIDTH - 314]
         body = [[words(cell, SMALL, LONGEST_CELL) for cell in row] for row in card.rows]
         yield Table([head_row, *body], colWidths=widths, repeatRows=1, style=TableStyle(_PLAIN))
-    yield words("Rules", SUBHEAD)
+    yield from _heading("Rules", SUBHEAD)
     titles = {rule.name: rule.title for rule in RULES}
     told = [
         [_sign(finding.outcome.value), words(f"{finding.rule} {titles[finding.rule]}"), words(finding.sentence)]
@@ -272,13 +278,13 @@ def _picture(picture: Picture, width: float) -> list[Flowable]:
 
 def _methods(material: ReportMaterial) -> Iterator[Flowable]:
     yield PageBreak()
-    yield words("Methods and limits", HEAD)
+    yield from _heading("Methods and limits", HEAD)
     lines = method_lines(material.procedures, material.profile, material.program)
     rows = [[words(title, SMALL), words(text)] for title, text in lines]
     yield Table(rows, colWidths=[90, WIDTH - 90], style=TableStyle(_PLAIN))
-    yield words("The rules", SUBHEAD)
+    yield from _heading("The rules", SUBHEAD)
     rules = [[words(rule.name, SMALL), words(rule.title, SMALL), words(rule.source, SMALL)] for rule in RULES]
     yield Table(rules, colWidths=[28, 130, WIDTH - 158], style=TableStyle(_PLAIN))
     if material.failures:
-        yield words("Could not be read or analysed", SUBHEAD)
+        yield from _heading("Could not be read or analysed", SUBHEAD)
         yield from (words(f"{failure.path}: {failure.text}", SMALL) for failure in material.failures[:200])
