@@ -14,9 +14,10 @@ from marrowpoint.needle import Needle, TipVisibility
 from marrowpoint.ultrasound.beams import BeamSpace
 from marrowpoint.ultrasound.candidates import PITCH_MM, find_candidates
 from marrowpoint.ultrasound.field import fill_unknown
+from marrowpoint.ultrasound.follow import MIN_CONTRAST, MIN_VISIBLE_MM, ended_shaft, measured_shaft
 from marrowpoint.ultrasound.plane import Line, Plane
 from marrowpoint.ultrasound.sector import Sector
-from marrowpoint.ultrasound.shaft import MIN_CONTRAST, MIN_VISIBLE_MM, Scan, Shaft, ended_shaft, measured_shaft
+from marrowpoint.ultrasound.shaft import Scan, Shaft
 from marrowpoint.ultrasound.surface import Surface
 
 SURE = 0.9  # no other candidate needs to be looked at
