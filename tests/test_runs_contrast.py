@@ -23,8 +23,15 @@ from marrowpoint.verdict import Code, Flag, Severity, Verdict
 PROFILE = read_profile(None)
 TIP = (128.0, 120.0)
 NEEDLE = Needle(
-    tip=TIP, axis=(0.0, -1.0), width_px=5.0, width_sd_px=0.2, tip_sd_along_px=0.5, tip_sd_across_px=0.3, length_px=90.0, confidence=1.0
-)  # fmt: skip
+    tip=TIP,
+    axis=(0.0, -1.0),
+    width_px=5.0,
+    width_sd_px=0.2,
+    tip_sd_along_px=0.5,
+    tip_sd_across_px=0.3,
+    length_px=90.0,
+    confidence=1.0,
+)
 MM = 0.6
 VEIN = [(128.0, 124.0), (118.0, 140.0), (100.0, 152.0), (80.0, 160.0), (62.0, 176.0)]
 
@@ -33,7 +40,7 @@ def follow(frames, *, target=None, bone=None, orientation=()) -> tuple[ContrastR
     source = source_of(frames, orientation=orientation)
     scan = scan_run(source.frames())
     onset = onset_or_refusal(scan)
-    scan = replace(scan, exposure=replace(scan.exposure, inverted=False)) if not scan.exposure.inverted else scan
+    assert not scan.exposure.inverted
     picture = average_mask(source.frames, scan, onset)
     known = Known(needle=NEEDLE, target=target, bone=bone, mm_per_px=MM)
     result, strip = follow_contrast(source, scan, onset, picture, known, PROFILE.run)
@@ -71,7 +78,8 @@ def test_a_vein_that_leaves_the_pool_is_seen_and_no_vein_is_not() -> None:
     assert verdict.code is Code.VASCULAR_PATTERN_SEEN and verdict.severity is Severity.PROBLEM
     assert result.branches[0].length > PROFILE.run.vein_from_mm
     end = np.array(result.branches[0].end)
-    assert np.hypot(*(end - np.array(VEIN[-1]))) < 12
+    # a line reaches beyond its end by the length of the filter, at most 2 x 3.5 mm
+    assert np.hypot(*(end - np.array(VEIN[-1]))) * MM < 9
     _, without = follow(make_run(26, lambda i: grown(i, 10, 8.0, 128.0, 122.0)))
     assert without.code is Code.LOCAL_POOL
 
@@ -84,7 +92,7 @@ def test_no_contrast_is_never_called_absent() -> None:
 
 
 def test_target_and_bone_decide() -> None:
-    frames = make_run(22, lambda i: grown(i, 10, 10.0, 130.0, 128.0))
+    frames = make_run(16, lambda i: grown(i, 8, 10.0, 130.0, 128.0))
     rows, columns = np.indices((256, 256))
     around = np.hypot(rows - 130, columns - 128) < 20
     assert follow(frames, target=around)[1].code is Code.SPREAD_AT_TARGET

@@ -89,9 +89,9 @@ def find_onset(scan: Scan, view: int = 0) -> Onset:
     most_rise, most_fall = float(rise.max()), float(fall.max())
     if first is None and most_fall > 2 * RISE and most_fall > 2 * most_rise:
         raise NotAssessable("no_mask", "contrast is there from the first frame and only clears: no picture without contrast")
-    if first is not None and first < earliest and most_rise < 2 * RISE:
+    if first is not None and first <= earliest and most_rise < 2 * RISE:
         first = None  # too weak to say that a run is lost by it
-    if first is not None and first < earliest:
+    if first is not None and first <= earliest:  # the frame before it may show a first trace
         raise NotAssessable("no_mask", "contrast appears with the first frames: no picture without contrast to subtract")
     last = max(earliest, len(usable) // 3) if first is None else max(first - 1, earliest)
     before = usable[settled:last]
