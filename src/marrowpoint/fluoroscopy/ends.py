@@ -100,12 +100,24 @@ def look_at_end(exposure: Exposure, shaft: Shaft, *, at_stop: bool) -> End:
         contrast=contrast,
         body=body,
         saturated=float(np.mean(clipped < 0.004)),
-        held=float(np.clip((holding - HOLDER_SHARE) / (1 - HOLDER_SHARE), 0.0, 1.0)) * _rarity(exposure, metal),
+        held=float(np.clip((holding - HOLDER_SHARE) / (1 - HOLDER_SHARE), 0.0, 1.0)) * metal_rarity(exposure, metal),
     )
 
 
-def _rarity(exposure: Exposure, level: float) -> float:
-    """1 where little of the picture attenuates as much, as with metal; 0 where much does, as with bone, or air taken for metal."""
+def metal_rarity(exposure: Exposure, level: float) -> float:
+    """How rare an attenuation is in a picture: metal is rare, bone (or air taken for metal) is common.
+
+    Parameters
+    ----------
+    exposure : Exposure
+    level : float
+        Attenuation, 0..1.
+
+    Returns
+    -------
+    float
+        1 where little of the field attenuates more than that, 0 where much does.
+    """
     sparse = exposure.attenuation[::8, ::8][exposure.field[::8, ::8]]
     share = float(np.mean(sparse > level)) if sparse.size else 1.0
     return float(np.clip((COMMON_SHARE - share) / (COMMON_SHARE - RARE_SHARE), 0.0, 1.0))

@@ -10,6 +10,7 @@ from marrowpoint.cortex import BonePrior
 from marrowpoint.errors import NotAssessable
 from marrowpoint.exposure import Bar, Exposure
 from marrowpoint.fluoroscopy.candidates import PIECE_PX, STUB_PX, WORK_SIDE_PX, find_bars
+from marrowpoint.fluoroscopy.disc import find_disc
 from marrowpoint.fluoroscopy.ends import NEAR_EXIT, End, look_at_end, tip_margin
 from marrowpoint.fluoroscopy.section import fit_section
 from marrowpoint.fluoroscopy.shaft import MOST_SUPPORT, TOLL, Shaft, fit_shaft
@@ -21,6 +22,8 @@ MOST_FITTED = 5  # bars measured at full resolution
 MOST_STUBS = 5  # the same for short bars
 CLEAR_SCORE = 0.55  # from here on short bars are not looked for
 LEAST_LENGTH = 2.0  # widths: a shorter bar has no direction
+UNSURE = 0.5  # confidence below which the needle may also be a disc
+CLIPPED, BURNT_SHARE = 0.004, 0.15  # attenuation at which air is burnt out, and the share of the field worth a word
 LEAST_SCORE = 0.1  # below this nothing is called a needle
 RIVAL = 0.6  # of the best score: a close runner-up
 SECOND = 0.25  # score from which another bar is metal
@@ -64,21 +67,38 @@ def locate_needle(exposure: Exposure, *, prior: BonePrior | None = None, expecte
     Raises
     ------
     NotAssessable
-        ``no_needle`` if no straight bar stands out.
+        ``end_on`` if there is a round spot of metal and no needle beside it, ``no_needle`` if nothing stands out.
     """
-    candidates = _candidates(exposure, prior, expected_width_px)
+    needle = _best_needle(exposure, prior, expected_width_px)
+    unsure = needle is None or needle.confidence < UNSURE
+    if unsure and find_disc(exposure, expected_width_px=expected_width_px) is not None:
+        raise NotAssessable("end_on", "a round spot of metal without a shaft: a needle along the beam? turn the C-arm")
+    if needle is None:
+        raise NotAssessable("no_needle", _nothing_found(exposure))
+    return needle
+
+
+def _best_needle(exposure: Exposure, prior: BonePrior | None, expected: float | None) -> Needle | None:
+    candidates = _candidates(exposure, prior, expected)
     if not candidates or candidates[0].score < LEAST_SCORE:
-        raise NotAssessable("no_needle", "no straight needle stands out in the frame; mark it by hand or take another frame")
+        return None
     best = candidates[0]
     rivals = [c for c in candidates[1:3] if c.score > RIVAL * best.score]
     share = best.score**2 / (best.score**2 + sum(c.score**2 for c in rivals))
-    needle = _needle(exposure, best, share)
     return replace(
-        needle,
+        _needle(exposure, best, share),
         alternatives=tuple(_needle(exposure, c, 1 - share) for c in rivals),
         second_instrument=any(c.score > SECOND and c.shaft.length_px > 8 * c.shaft.width_px for c in candidates[1:]),
         located_by="classical" if prior is None else "classical+learned",
     )
+
+
+def _nothing_found(exposure: Exposure) -> str:
+    text = "no straight needle stands out in the frame; mark it by hand or take another frame"
+    sparse = exposure.attenuation[::8, ::8][exposure.field[::8, ::8]]
+    if sparse.size and float(np.mean(sparse < CLIPPED)) > BURNT_SHARE:
+        text += " (part of it is burnt out, where no needle can be seen: lower the exposure)"
+    return text
 
 
 def _candidates(exposure: Exposure, prior: BonePrior | None, expected: float | None) -> list[_Candidate]:
