@@ -20,6 +20,7 @@ from napari_marrowpoint.keys import FAR, KEYS
 from napari_marrowpoint.layers import (
     BONE,
     NEEDLE,
+    THICKNESS,
     Line,
     assessment_layers,
     ground_of,
@@ -210,3 +211,23 @@ def test_an_outline_keeps_its_shape_with_few_points() -> None:
     assert is_closed(changed)
     assert any(np.allclose(point, (240.0, 340.0)) for point in changed)
     assert len(joined([few], np.array([[900.0, 900.0], [950.0, 900.0]]), reach_px=10)) == 2
+
+
+def test_a_pulled_needle_draws_neither_outline_nor_map_again() -> None:
+    napari = pytest.importorskip("napari.components", reason="napari is not installed")
+    from napari_marrowpoint.canvas import Canvas  # noqa: PLC0415
+
+    shown = drawn_assessment(cortex=drawn_cortex(thin=True))
+    canvas = Canvas(napari.ViewerModel())
+    canvas.show_picture(shown.frame.pixels, shown.frame)
+    canvas.show(shown, thin_below_mm=5.5)
+    bone, heat, needle = (canvas.layers[name] for name in (BONE, THICKNESS, NEEDLE))
+    before = np.array(needle.data)
+    # another doubt near another tip: the same lines and map
+    moved = replace(shown, needle=drawn_needle((95.0, 145.0)), cortex=replace(shown.cortex, edge_sd_px=2.0))
+    canvas.show(moved, thin_below_mm=5.5)
+    assert [canvas.layers[name] for name in (BONE, THICKNESS, NEEDLE)] == [bone, heat, needle]
+    assert not np.array_equal(needle.data, before)
+    assert {tuple(layer.scale) for name, layer in canvas.layers.items() if name != THICKNESS} == {(0.2, 0.2)}
+    canvas.clear()
+    assert not canvas.viewer.layers

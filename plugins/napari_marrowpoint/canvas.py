@@ -51,7 +51,8 @@ class Canvas:
         self._hidden: set[str] = {THICKNESS}
         self._labels: tuple[Label, ...] = ()
         self._inverted = False
-        self._bone: Any = None
+        self._lines: Any = ()
+        self._map: Any = None
         camera_of(viewer).events.zoom.connect(self._rescale)
 
     def show_picture(self, data: Any, frame: Frame, *, field: Any = None, calibration: Calibration | None = None) -> None:
@@ -97,10 +98,13 @@ class Canvas:
         """Draw everything that is known of the frame on the screen."""
         if ground_of(assessment.calibration) != self.ground:
             self._change_ground(assessment)
-        fresh = self._bone is not assessment.cortex
+        cortex = assessment.cortex
+        # a moved needle makes a new cortex of the same lines and the same map: neither is drawn again
+        lines, found = (None, None) if cortex is None else (cortex.lines, cortex.thickness)
+        fresh = self._lines is not lines or self._map is not found
         if fresh:
             self._show_thickness(assessment)
-            self._bone = assessment.cortex
+            self._lines, self._map = lines, found
         self.show_marks(marks_of(assessment, thin_below_mm=thin_below_mm, outline=fresh))
 
     def show_marks(self, marks: Marks) -> None:
@@ -115,7 +119,7 @@ class Canvas:
         """Take everything but the picture away."""
         for name in [name for name in self.layers if name != PICTURE]:
             self.remove(name)
-        self._labels, self._bone = (), None
+        self._labels, self._lines, self._map = (), (), None
 
     def clear(self) -> None:
         """Take our layers away."""
