@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marrowpoint.case import OUTER_DIAMETER_MM, parse_needle
+from marrowpoint.case import OUTER_DIAMETER_MM, Site, parse_needle, stated_diameter_mm
 from marrowpoint.errors import InvalidNeedle
 
 
@@ -38,3 +40,27 @@ def test_anything_else_is_refused(text):
     with pytest.raises(InvalidNeedle) as caught:
         parse_needle(text)
     assert caught.value.code == "invalid_needle"
+
+
+def rows(*sized: tuple[float, str]) -> tuple[Site, ...]:
+    return tuple(Site(study_instance_uid="1.2", needle_od_mm=od, entry_time=entry) for od, entry in sized)
+
+
+TWO_NEEDLES = rows((3.05, "10:00"), (3.05, "10:20"), (0.72, "2026-01-01T13:30:00"))
+
+
+@pytest.mark.parametrize(
+    ("sites", "taken", "expected"),
+    [
+        (rows((3.05, ""), (3.05, "10:00")), None, (3.05, False)),
+        (TWO_NEEDLES, datetime(2026, 1, 1, 10, 25), (3.05, False)),
+        (TWO_NEEDLES, datetime(2026, 1, 1, 13, 31), (0.72, False)),
+        (TWO_NEEDLES, datetime(2026, 1, 1, 9, 59), (None, True)),
+        (TWO_NEEDLES, None, (None, True)),
+        (rows((3.05, "10:00"), (0.72, "")), datetime(2026, 1, 1, 10, 25), (None, True)),
+        (rows((3.05, "10:00"), (0.72, "10:00")), datetime(2026, 1, 1, 10, 25), (None, True)),
+        ((), datetime(2026, 1, 1, 10, 25), (None, False)),
+    ],
+)
+def test_the_clock_chooses_between_needles_of_two_sizes(sites, taken, expected) -> None:
+    assert stated_diameter_mm(sites, taken) == expected

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from marrowpoint.assess import assess_frame, without_pixels
 from marrowpoint.assessment import Assessment, StudyAssessment
-from marrowpoint.case import Site
+from marrowpoint.case import Site, stated_diameter_mm
 from marrowpoint.errors import MarrowpointError
 from marrowpoint.fluoroscopy.prior import BoneNetwork
 from marrowpoint.frame import Frame, ViewKind
@@ -66,6 +66,8 @@ class Failure:
     frame_number: int | None = None
 
 
+FAULT = "internal_error"
+
 Outcome = Assessment | StudyAssessment | RunAssessment | Failure
 
 
@@ -87,11 +89,15 @@ def analyze_images(images: Iterable[ImageFile], request: Request) -> Iterator[Ou
     files: dict[str, ImageFile] = {}
     for image in images:
         files[image.relative_path] = image
+        faulty = False
         for outcome in analyze_image(image, request):
             if isinstance(outcome, Assessment):
                 seen.append(without_pixels(outcome))
+            elif outcome.code == FAULT:
+                faulty = True
             yield outcome
-        yield from analyze_run(image, request)
+        if not faulty:  # a fault of ours is told once
+            yield from analyze_run(image, request)
     for stills in still_series(seen):
         yield from _guarded(
             stills[0].frame.reference.path, partial(assess_stills, stills, files, _run_request(request))
@@ -124,7 +130,7 @@ def analyze_image(image: ImageFile, request: Request, *, skip: Container[int] = 
     except MarrowpointError as error:
         yield Failure(path=image.relative_path, code=error.code, text=error.text)
     except Exception as error:  # a fault of ours in one file must not cost the other files their results
-        yield Failure(path=image.relative_path, frame_number=number or None, code="internal_error", text=_fault(error))
+        yield Failure(path=image.relative_path, frame_number=number or None, code=FAULT, text=_fault(error))
 
 
 def analyze_run(image: ImageFile, request: Request) -> Iterator[RunAssessment | Failure]:
@@ -150,7 +156,7 @@ def _guarded(path: str, work: Callable[[], RunAssessment]) -> Iterator[RunAssess
     except MarrowpointError:
         return  # the frames of the file have told it
     except Exception as error:  # as in analyze_image
-        yield Failure(path=path, code="internal_error", text=_fault(error))
+        yield Failure(path=path, code=FAULT, text=_fault(error))
 
 
 def _run_request(request: Request) -> RunRequest:
@@ -165,13 +171,9 @@ def _run_request(request: Request) -> RunRequest:
 
 def _analyze_frame(frame: Frame, request: Request) -> Assessment:
     sites = request.procedure.get(frame.reference.study_instance_uid, ())
-    diameters_mm = {site.needle_od_mm for site in sites if site.needle_od_mm is not None}
-    outer_diameter_mm = request.outer_diameter_mm
-    if len(diameters_mm) == 1:
-        outer_diameter_mm = diameters_mm.pop()
-    elif len(diameters_mm) > 1:
-        # which site a frame shows stands nowhere: a guessed needle would be a guessed scale
-        outer_diameter_mm = None
+    stated_mm, contradictory = stated_diameter_mm(sites, frame.reference.acquired)
+    outer_diameter_mm = stated_mm if contradictory else stated_mm or request.outer_diameter_mm
+    if contradictory:
         note = "the procedure sheet lists needles of different size for this study; none was used for the scale"
         frame = replace(frame, header_spacing=replace(frame.header_spacing, conflicts=(*frame.header_spacing.conflicts, note)))
     return assess_frame(frame, profile=request.profile, network=request.network, outer_diameter_mm=outer_diameter_mm)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, time
 
 from marrowpoint.errors import InvalidNeedle
 
@@ -87,3 +89,39 @@ class Site:
     site_kind: str = ""
     contrast: str = ""
     adverse_event: str = ""
+
+    def entered_at(self) -> time | None:
+        """Time of day of the entry, None where the sheet gives none that can be read."""
+        text = self.entry_time.strip()
+        try:
+            return datetime.fromisoformat(text).time() if "-" in text else time.fromisoformat(text)
+        except ValueError:
+            return None
+
+
+def stated_diameter_mm(sites: Sequence[Site], acquired: datetime | None) -> tuple[float | None, bool]:
+    """Outer diameter of the needle that a picture of a study shows, as far as the sheet tells.
+
+    Parameters
+    ----------
+    sites : sequence of Site
+        Rows of the study.
+    acquired : datetime or None
+        When the picture was taken.
+
+    Returns
+    -------
+    diameter_mm : float or None
+        The one size of all rows; of rows of different size that of the latest entry before the picture.
+    contradictory : bool
+        Sizes differ and the clock does not choose: a guessed needle would be a guessed scale.
+    """
+    sized = [site for site in sites if site.needle_od_mm is not None]
+    if len({site.needle_od_mm for site in sized}) <= 1:
+        return (sized[0].needle_od_mm if sized else None), False
+    entries = [(entry, site.needle_od_mm) for site in sized if (entry := site.entered_at()) is not None]
+    if acquired is None or len(entries) < len(sized):
+        return None, True
+    before = [entry for entry, _ in entries if entry <= acquired.time()]
+    latest = {diameter_mm for entry, diameter_mm in entries if before and entry == max(before)}
+    return (latest.pop(), False) if len(latest) == 1 else (None, True)

@@ -47,7 +47,7 @@ class Job:
     def key(self, study_instance_uid: str) -> str:
         """What, beside the file's bytes, the results of a study's frames depend on."""
         sites = self.procedure.get(study_instance_uid, ())
-        stated = sorted({str(site.needle_od_mm) for site in sites}), sorted({site.side for site in sites})
+        stated = sorted({(str(site.needle_od_mm), site.entry_time) for site in sites}), sorted({site.side for site in sites})
         told = [self.program, self.profile.sha256, self.model_sha256, self.outer_diameter_mm, stated]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
