@@ -107,19 +107,13 @@ def _phase(rows: Sequence[Site], frames: Sequence[FrameFacts], sites: Sequence[S
     phases = {site.phase or HARVEST for site in sites}
     if len(phases) == 1:
         return phases.pop()
-    starts = [entry for site in sites if site.phase == REINJECTION and (entry := clock(site.entry_time)) is not None]
+    starts = [entry for site in sites if site.phase == REINJECTION and (entry := site.entered_at()) is not None]
     taken = [frame.acquired.time() for frame in frames if frame.acquired is not None]
     if not starts or not taken:
         return ""
     if max(taken) < min(starts):
         return HARVEST
     return REINJECTION if min(taken) >= min(starts) else ""
-
-
-def clock(text: str) -> time | None:
-    """Time of day of a sheet's entry, alone or behind a date; None for what is none."""
-    entered = entry_moment(text)
-    return None if entered is None else entered.time()
 
 
 def entry_moment(text: str) -> datetime | None:
