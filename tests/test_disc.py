@@ -59,7 +59,7 @@ def picture_of_a_disc(radius=8.0, squash=1.0):
 @pytest.mark.parametrize("inverted", [False, True])
 def test_a_drawn_disc_is_measured(inverted):
     pixels = picture_of_a_disc()
-    disc = find_disc(find_exposure(frame_of(1 - pixels if inverted else pixels)))
+    disc = find_disc(find_exposure(frame_of(1 - pixels if inverted else pixels)), expected_width_px=16.0)
     assert disc is not None
     assert np.hypot(disc.centre[0] - 200, disc.centre[1] - 300) < 1
     assert disc.diameter_px == pytest.approx(16, rel=0.1)

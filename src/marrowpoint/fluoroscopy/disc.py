@@ -63,7 +63,8 @@ def find_disc(exposure: Exposure, *, expected_width_px: float | None = None) -> 
     Disc or None
     """
     sides = [exposure]
-    if exposure.polarity_confidence < SURE_POLARITY:  # it was settled by bars, and here there may be none
+    # polarity was settled by bars, and here there may be none; only a declared size makes the other one worth a look
+    if exposure.polarity_confidence < SURE_POLARITY and expected_width_px is not None:
         sides.append(replace(exposure, attenuation=1 - exposure.attenuation))
     for side in sides:
         for row, column, radius in _spots(side):
