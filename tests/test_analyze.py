@@ -121,8 +121,8 @@ def test_results_stand_in_the_order_of_the_contract(folder, tmp_path) -> None:
     text = (out / "results.jsonl").read_text("utf-8")
     records = [json.loads(line) for line in text.splitlines()]
     kinds = [record["record"] for record in records]
-    assert kinds == sorted(kinds, key=["frame", "study", "failure"].index)
-    assert {"frame", "study", "failure"} == set(kinds)
+    assert kinds == sorted(kinds, key=["frame", "run", "study", "failure"].index)
+    assert {"frame", "run", "study", "failure"} == set(kinds)
     family, given = PATIENT_NAME.split("^")
     assert not any(word in text + (out / "index.html").read_text("utf-8") for word in (family, given, PATIENT_ID))
 

@@ -98,7 +98,7 @@ def analyze_images(images: Iterable[ImageFile], request: Request) -> Iterator[Ou
             yield outcome
         if not faulty:  # a fault of ours is told once
             yield from analyze_run(image, request)
-    for stills in still_series(seen):
+    for stills in still_series(seen) if request.profile.run is not None else ():
         yield from _guarded(
             stills[0].frame.reference.path, partial(assess_stills, stills, files, _run_request(request))
         )
@@ -146,7 +146,7 @@ def analyze_run(image: ImageFile, request: Request) -> Iterator[RunAssessment | 
     RunAssessment or Failure
         Nothing for a file with one frame, or without a frame that can be read: that failure is told by its frames.
     """
-    if is_run(image):
+    if request.profile.run is not None and is_run(image):
         yield from _guarded(image.relative_path, partial(assess_file, image, _run_request(request)))
 
 

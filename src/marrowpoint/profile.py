@@ -154,9 +154,16 @@ class Profile:
     scale: ScaleLimits
     study: StudyLimits
     ultrasound: UltrasoundLimits
-    run: RunLimits
     review: ReviewLimits | None = None
     audit: AuditLimits | None = None
+    run: RunLimits | None = None
+
+    @property
+    def run_limits(self) -> RunLimits:
+        """Thresholds of runs; a profile without them judges no run."""
+        if self.run is None:
+            raise InvalidProfile("invalid_profile", "the profile has no section [run]: add it from the default profile")
+        return self.run
 
     @property
     def label(self) -> str:
@@ -174,7 +181,7 @@ SECTIONS: dict[str, type] = {
     "audit": AuditLimits,
 }
 # sections that older profiles lack; the rest of such a profile holds
-OPTIONAL = frozenset({"review", "audit"})
+OPTIONAL = frozenset({"review", "audit", "run"})
 
 
 def parse_profile(data: bytes) -> Profile:

@@ -24,6 +24,7 @@ from marrowpoint.runs.subtract import average_mask
 from marrowpoint.runs.track import Tracker
 from marrowpoint.verdict import Code, Flag, Reason, Verdict
 
+USUAL_MM_PER_PX = 0.3  # where there is no scale
 SEEN = {Code.VASCULAR_PATTERN_SEEN, Code.SPREAD_AT_TARGET, Code.SPREAD_AWAY, Code.LOCAL_POOL}
 
 
@@ -82,7 +83,7 @@ def assess_run(
     contrast, strip, verdict = _contrast(source, scan, needle, (profile, network, outer_diameter_mm, target))
     if not strip:
         strip = _frame_strip(source, needle)
-    verdict = _together(verdict, contrast, judge_needle(needle, profile.run))
+    verdict = _together(verdict, contrast, judge_needle(needle, profile.run_limits))
     done = replace(plain, calibration=key.calibration, needle=needle, contrast=contrast, strip=strip)
     return replace(done, verdict=_flagged(verdict, done, cut_short))
 
@@ -123,7 +124,9 @@ def _contrast(
     context: tuple[Profile, BoneNetwork | None, float | None, Mask | None],
 ) -> tuple[ContrastResult | None, tuple[StripPicture, ...], Verdict]:
     profile, network, outer_diameter_mm, target = context
-    limit = profile.run.needle_moved_mm if needle is not None and needle.unit == "mm" else profile.run.needle_moved_mm / 0.3
+    limit = profile.run_limits.needle_moved_mm
+    if needle is not None and needle.unit != "mm":
+        limit /= USUAL_MM_PER_PX
     try:
         onset = onset_or_refusal(scan)
         moved = 0.0 if needle is None else _moved(needle, onset.mask_frames[-1])
@@ -138,10 +141,10 @@ def _contrast(
             mm_per_px=mm_per_px,
             travel_px=0.0 if moved <= limit else moved / (mm_per_px or 1.0),
         )
-        result, strip = follow_contrast(source, scan, onset, picture, known, profile.run)
+        result, strip = follow_contrast(source, scan, onset, picture, known, profile.run_limits)
     except NotAssessable as error:
         return None, (), not_assessable(error)
-    return result, strip, judge_spread(result, profile.run)
+    return result, strip, judge_spread(result, profile.run_limits)
 
 
 def _trusted_bone(assessment: Assessment, profile: Profile) -> Mask | None:

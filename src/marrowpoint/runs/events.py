@@ -85,7 +85,7 @@ def _depth_events(curve: list[tuple[int, Measurement]], times: RunTimes, profile
     values = _smooth(np.array([m.value for _, m in curve]))
     # without a scale a usual pixel of 0.3 mm is assumed for what counts as still and as withdrawn
     per_mm = 1.0 if unit == "mm" else 1 / 0.3
-    if float(np.ptp(values)) < profile.run.needle_moved_mm * per_mm:
+    if float(np.ptp(values)) < profile.run_limits.needle_moved_mm * per_mm:
         return []
     deepest = float(np.quantile(values, 0.98))
     arrived = int(np.argmax(values >= deepest - STILL_MM * per_mm))
@@ -93,10 +93,10 @@ def _depth_events(curve: list[tuple[int, Measurement]], times: RunTimes, profile
     top = int(np.argmax(values))
     text = f"{deepest - values[0]:.1f} {unit} from where the needle was first seen"
     events = [_event("deepest", (frames[first], frames[arrived], frames[top]), times, text)]
-    back = _first_after(top, values, lambda v: v < deepest - profile.run.withdrawn_mm * per_mm)
+    back = _first_after(top, values, lambda v: v < deepest - profile.run_limits.withdrawn_mm * per_mm)
     if back is not None:
-        early = _first_after(top, values, lambda v: v < deepest - 0.7 * profile.run.withdrawn_mm * per_mm)
-        late = _first_after(top, values, lambda v: v < deepest - 1.3 * profile.run.withdrawn_mm * per_mm)
+        early = _first_after(top, values, lambda v: v < deepest - 0.7 * profile.run_limits.withdrawn_mm * per_mm)
+        late = _first_after(top, values, lambda v: v < deepest - 1.3 * profile.run_limits.withdrawn_mm * per_mm)
         spread = frames[back if early is None else early], frames[back], frames[back if late is None else late]
         events.append(_event("withdrawn", spread, times))
     return events

@@ -17,6 +17,7 @@ from marrowpoint.frame import FloatImage, Mask
 from marrowpoint.runs.scan import CLIPPED, Scan
 
 MOST_MASKS, LEAST_MASKS = 10, 2
+MOST_FRAMES = 300  # looked at; a longer run is thinned, and its onset known to that many frames
 FIRST_LOOK = 8  # frames that can tell whether the first ones are brighter
 SETTLED = 0.035  # brightness within this of each of the frames after it: the exposure has settled
 RISE, RISE_SHARE = 8.0, 0.4  # noise SDs a pixel must rise; share of the largest rise
@@ -74,6 +75,7 @@ def find_onset(scan: Scan, view: int = 0) -> Onset:
     if len(usable) < LEAST_MASKS + 2:
         text = f"the run has {len(usable)} different frames of one view; two before and two after the contrast are needed"
         raise NotAssessable("one_frame" if len(usable) < 2 else "too_few_frames", text)
+    usable = usable[:: -(-len(usable) // MOST_FRAMES)]
     settled = _settled(scan.brightness[usable])
     stack, inner = _flattened(scan, usable)
     if len(usable) - settled < LEAST_MASKS + 2 or not inner.any():

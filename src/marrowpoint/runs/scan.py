@@ -106,9 +106,10 @@ def scan_run(frames: Iterable[Frame]) -> Scan:
     if exposure is None:
         raise NotAssessable("no_frames", "the run holds no frame")
     stack = np.stack(small)
-    if exposure.inverted:
-        stack = 1 - stack
     field = find_field(small[0], np.ones(small[0].shape, bool))
+    small.clear()
+    if exposure.inverted:
+        np.subtract(1, stack, out=stack)
     if field.mean() < 0.02:
         field = shrink(exposure.field.astype(np.float32)) > 0.99
     poses, views, changes = _follow_views(stack, field)

@@ -221,6 +221,7 @@ class _Work:
         if len(after) < 2 or len(masks) < 2:
             raise NotAssessable("motion", refusal)
         stack = np.stack(self.stack)
+        self.stack.clear()
         return Subtraction(
             frames=tuple(self.kept),
             stack=stack,

@@ -23,8 +23,7 @@ TURNS = 16
 KEEP_SHARE = 0.3  # of the newest frame in the running mean: contrast that comes and goes within a second is kept
 SEED, GROW = 6.0, 3.4  # noise SDs of the filter's answer
 CORE_MM, AROUND_CORE_MM = 2.2, 2.0  # a body this thick is no vein; a line begins outside of its fringe
-CORE_SHARE = 0.25  # of the peak: what is fainter is no body
-CEILING = 0.6  # of the brightest lines: what is brighter is held there
+CORE_SHARE = 0.1  # of the peak: what is fainter is no body
 START_MM = 7.0  # a vein begins so near to the pool or the tip
 SIDE_MM, NARROW = 3.2, 0.55  # beside a vein, this far from its middle, this share of its density is gone
 
@@ -83,9 +82,7 @@ def find_branches(
     metal = around.corridor if around.swept is None else around.corridor | around.swept
     corridor = cv2.dilate(metal.astype(np.uint8), _disc(scale.px(1.5))) > 0
     free = subtraction.inside & ~body & ~corridor
-    beside = most[series.seen & ~body]
-    brightest = float(np.quantile(beside, 0.9)) if len(beside) else 0.0
-    answer, unit = _lines(most, subtraction.inside, body | corridor, (scale, CEILING * brightest))
+    answer, unit = _lines(most, subtraction.inside, body | corridor, scale)
     thin = (answer > GROW) & free & _narrow(most, scale)
     thin = cv2.morphologyEx(thin.astype(np.uint8), cv2.MORPH_CLOSE, _disc(scale.px(1.5))) > 0
     count, labels = cv2.connectedComponents((thin & free).astype(np.uint8), connectivity=8)
@@ -125,13 +122,12 @@ def _disc(radius_px: float) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)), dtype=np.uint8)
 
 
-def _lines(most: FloatImage, inside: Mask, body: Mask, context: tuple[GridScale, float]) -> tuple[FloatImage, float]:
+def _lines(most: FloatImage, inside: Mask, body: Mask, scale: GridScale) -> tuple[FloatImage, float]:
     """Answer of the line filters in noise SDs, and the noise SDs of one pixel that make one SD of the answer."""
-    scale, ceiling = context
     held = np.where(inside, most, np.median(most[inside]) if inside.any() else 0).astype(np.float32)
     # the strong pool would ring: its height is held
     limit = float(np.median(held)) + 12 * 1.4826 * float(np.median(np.abs(held - np.median(held)))) + 1e-6
-    held = np.minimum(held, max(limit, ceiling))
+    held = np.minimum(held, limit)
     quiet = inside & ~(cv2.dilate(body.astype(np.uint8), _disc(scale.px(4.0))) > 0)
     best = np.full(most.shape, -1e3, np.float32)
     unit = 1e3
