@@ -22,9 +22,6 @@ from marrowpoint.frame import FloatImage, Mask
 MODEL_FILE = "bone_prior.onnx"
 INPUT_PX = 192  # side of the network's input; its output is half of that
 THICKNESS_UNIT_MM = 20.0  # the network speaks of thickness in these units
-# The bones it was trained on have thinner crests than real ones, so upper spreads are widened. On 57 tips of simulated frames
-# over real anatomy that it was not trained on, 1.0 held 65 % of the truths, 2.0 held 98 % and 2.4 all (docs/model_card.md).
-THICKER_BY = 2.4
 # Sides of the boxes of the band-pass channel at the network's size: it shows faint bone edges on steep soft-tissue slopes.
 FINE_PX, COARSE_PX, STRENGTH_PX = 3, 15, 25
 LARGEST_MODEL_BYTES = 64_000_000
@@ -250,7 +247,7 @@ def _antialiased(image: FloatImage, window: Window) -> FloatImage:
 def _activated(raw: FloatImage) -> FloatImage:
     """(7, m, n): hip, other, shaft as probabilities, tip as a map that sums to one, thickness limits and median [mm]."""
     tip = np.exp(raw[3] - raw[3].max())
-    spread_down, spread_up = _softplus(raw[5]), _softplus(raw[6]) * THICKER_BY
+    spread_down, spread_up = _softplus(raw[5]), _softplus(raw[6])
     median = _softplus(raw[4])
     thickness = np.stack([np.maximum(median - spread_down, 0), median, median + spread_up]) * THICKNESS_UNIT_MM
     return np.concatenate([_sigmoid(raw[:3]), (tip / tip.sum())[None], thickness]).astype(np.float32)
