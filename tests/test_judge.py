@@ -215,3 +215,8 @@ def test_the_thresholds_come_from_the_profile():
     placement = placed(INSIDE, mm(10, 12, 14))
     assert judge(placement).code is Code.PROJECTED_IN_THICK_BONE
     assert judge_frame(NEEDLE, CORTEX, placement, OBLIQUE, strict).code is Code.PROJECTED_IN_MARGINAL_BONE
+
+
+@pytest.mark.parametrize(("code", "flag"), [("end_on", Flag.END_ON), ("ambiguous_needle", Flag.AMBIGUOUS_NEEDLE)])
+def test_a_refusal_that_has_a_flag_carries_it(code, flag):
+    assert not_assessable(NotAssessable(code, "why")).flags == (flag,)

@@ -37,6 +37,8 @@ REFUSALS: dict[str, str] = {
     "too_uncertain": "tip to cortex is too uncertain",
 }
 
+REFUSED_FLAGS = (("ambiguous_needle", Flag.AMBIGUOUS_NEEDLE), ("end_on", Flag.END_ON))
+
 THICKNESS_CODES = (Code.PROJECTED_IN_THIN_BONE, Code.PROJECTED_IN_MARGINAL_BONE, Code.PROJECTED_IN_THICK_BONE)
 THICKNESS_NAMES = ("thin", "marginal", "thick")
 
@@ -91,7 +93,7 @@ def not_assessable(error: NotAssessable) -> Verdict:
     return Verdict(
         code=Code.NOT_ASSESSABLE,
         text=f"Cannot tell: {error.text}",
-        flags=(Flag.AMBIGUOUS_NEEDLE,) if error.code == "ambiguous_needle" else (),
+        flags=tuple(flag for code, flag in REFUSED_FLAGS if code == error.code),
         reasons=(Reason(code=error.code, text=error.text),),
     )
 
