@@ -23,6 +23,7 @@ TURNS = 16
 KEEP_SHARE = 0.3  # of the newest frame in the running mean: contrast that comes and goes within a second is kept
 SEED, GROW = 6.0, 3.4  # noise SDs of the filter's answer
 CORE_MM, AROUND_CORE_MM = 2.2, 2.0  # a body this thick is no vein; a line begins outside of its fringe
+WIDE_MM = 3.5  # what is so thick however faint it is, is no vein either
 CORE_SHARE = 0.1  # of the peak: what is fainter is no body
 START_MM = 7.0  # a vein begins so near to the pool or the tip
 SIDE_MM, NARROW = 3.2, 0.55  # beside a vein, this far from its middle, this share of its density is gone
@@ -113,8 +114,9 @@ def _core(most: FloatImage, seen: Mask, scale: GridScale) -> Mask:
     if not seen.any():
         return np.zeros_like(seen)
     smooth = cv2.GaussianBlur(most, (0, 0), max(0.5, scale.px(0.4)))
-    seen = seen & (smooth > CORE_SHARE * float(np.quantile(smooth[seen], 0.98)))
-    return np.asarray(cv2.morphologyEx(seen.astype(np.uint8), cv2.MORPH_OPEN, _disc(scale.px(CORE_MM))) > 0)
+    wide = cv2.morphologyEx(seen.astype(np.uint8), cv2.MORPH_OPEN, _disc(scale.px(WIDE_MM))) > 0
+    dense = seen & (smooth > CORE_SHARE * float(np.quantile(smooth[seen], 0.98)))
+    return np.asarray(wide | (cv2.morphologyEx(dense.astype(np.uint8), cv2.MORPH_OPEN, _disc(scale.px(CORE_MM))) > 0))
 
 
 def _disc(radius_px: float) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
