@@ -131,6 +131,14 @@ def test_a_tip_that_may_lie_over_thin_or_thick_bone_gets_no_thickness():
     assert placement.thin_bone_margin is None
 
 
+@pytest.mark.parametrize(("column", "near"), [(330.0, True), (300.0, False)])  # thin bone begins at 349.5
+def test_a_map_that_proves_nothing_still_warns_of_thin_bone(column, near):
+    placement = measure(disc(thickness=thickness_map(spread=14.0)), needle((200.0, column)))
+    assert placement.bone_thickness is None
+    assert placement.thin_bone_near is near
+    assert (placement.nearest_thin is not None) is near
+
+
 def test_the_map_may_not_exceed_the_in_plane_width():
     placement = measure(disc(radius=12.0, thickness=thickness_map()), needle((200.0, 252.0)))
     assert placement.bone_thickness.value <= placement.in_plane_width.upper

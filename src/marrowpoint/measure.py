@@ -128,8 +128,11 @@ def measure_placement(
     entry, depth, reserve = _along_the_shaft(scene) if inside and not needle.end_on else (None, None, None)
     width = _in_plane_width(scene) if inside else None
     thickness = _thickness(scene, width, profile) if inside else None
-    # where the map cannot judge the bone at the tip it cannot say how far thin bone is either
-    margin, thin_point = _thin_margin(scene, profile) if thickness is not None else (None, None)
+    margin, thin_point = _thin_margin(scene, profile) if inside else (None, None)
+    near = margin is not None and margin.unit is Unit.MM and margin.value < profile.verdict.thin_margin_mm
+    if thickness is None:
+        # where the map cannot judge the bone at the tip it cannot say how far thin bone is either; it can still warn
+        margin, thin_point = None, thin_point if near else None
     return Placement(
         calibration=calibration,
         tip_to_cortex=distance,
@@ -141,6 +144,7 @@ def measure_placement(
         bone_thickness=thickness,
         thin_bone_margin=margin,
         nearest_thin=thin_point,
+        thin_bone_near=near,
         shaft_leaves_bone=inside and not needle.end_on and _bone_runs(scene) > 1,
         shaft_crosses_bone=not inside and _bone_runs(scene) > 0,
     )

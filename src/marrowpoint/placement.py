@@ -31,6 +31,8 @@ class Placement:
         Distance ahead of the tip, along the shaft, to where the needle would leave the silhouette.
     nearest_cortex, entry, nearest_thin : tuple of float or None
         (row, column) of the nearest outline point, of the entry through the cortex, of the nearest thin bone [px].
+    thin_bone_near : bool
+        The thickness map's best values call bone thin that near to the tip: a warning, even where their limits prove nothing.
     shaft_leaves_bone : bool
         Tip inside: between tip and entry the shaft lies outside the outline for a stretch.
     shaft_crosses_bone : bool
@@ -55,6 +57,7 @@ class Placement:
     nearest_cortex: tuple[float, float] | None = None
     entry: tuple[float, float] | None = None
     nearest_thin: tuple[float, float] | None = None
+    thin_bone_near: bool = False
     shaft_leaves_bone: bool = False
     shaft_crosses_bone: bool = False
     gap_along_shaft: Measurement | None = None

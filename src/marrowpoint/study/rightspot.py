@@ -11,11 +11,12 @@ from marrowpoint.profile import Profile, StudyLimits
 from marrowpoint.study.evidence import Evidence, frame_name
 from marrowpoint.verdict import Code, Flag, Reason
 
-# flags of a frame that forbid good news: the scale, or the needle itself, is in doubt
+# flags of a frame that forbid good news: the scale or the needle itself is in doubt, or thin bone is near
 FORBIDDING = {
     Flag.SCALE_UNKNOWN: "its scale is unknown",
     Flag.SCALE_AT_DETECTOR_PLANE: "its scale holds at the detector, not at the needle",
     Flag.SCALE_CONFLICT: "what it says of scale is contradictory",
+    Flag.NEAR_THIN_BONE: "thin bone lies within a quarter of an inch of the tip, as far as the map tells",
     Flag.AMBIGUOUS_NEEDLE: "more than one object may be the needle",
     Flag.NO_LEARNED_PRIOR: "its outline comes from grey values alone",
 }
