@@ -8,7 +8,7 @@ The tree::
     |- InvalidProfile      unknown threshold, impossible value
     |- InvalidProcedure    procedure.csv that cannot be understood
     |- InvalidNeedle       a needle size that is none
-    |- ArchiveError        an archive that cannot be reached, refuses, or got less than was sent; an object that cannot be written
+    |- ArchiveError        an archive out of reach, that refuses, or got less than was sent; an object not written
     |- InvalidAudit        an audit's database that cannot be used
     `- NotAssessable       read, but no honest verdict is possible (carries a reason code)
 
