@@ -227,7 +227,7 @@ def test_record_and_overlay_are_written_side_by_side(folder: Path, tmp_path: Pat
 def test_a_folder_that_cannot_be_written_has_its_ledger_elsewhere(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("marrowpoint.review.ledger._can_hold", lambda home: False)  # root may write everywhere
+    monkeypatch.setattr("marrowpoint.review.place._can_hold", lambda home: False)  # root may write everywhere
     desk = desk_on(folder)
     assert desk.ledger_path.is_relative_to(tmp_path / "user")
     assert "cannot be written" in desk.ledger_note
