@@ -36,6 +36,7 @@ ABSTAINS = {
     "advancing_multiframe.dcm#2",
     "advancing_multiframe.dcm#3",
     "screenshot_rgb.dcm#1",
+    "thin_wing.dcm#1",
 }
 
 FILES, FRAMES = fluoroscopy_files(), fluoroscopy_frames()
