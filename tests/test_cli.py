@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +109,9 @@ def test_a_stopped_run_says_so_and_leaves_nothing_that_looks_whole(tmp_path, sto
     make_dicom(tmp_path / "long.dcm", pixels, frames=500)
     out = tmp_path / "out"
     command = [sys.executable, "-m", "marrowpoint", "analyze", str(tmp_path / "long.dcm"), "--out", str(out)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # what a terminal does: a background shell would have its children ignore the keyboard
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heard) as process:
         until = time.monotonic() + 60
         while not list(out.rglob("*.png")) and process.poll() is None and time.monotonic() < until:
             time.sleep(0.05)

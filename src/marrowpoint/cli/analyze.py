@@ -59,7 +59,7 @@ def analyze(
     )
     check_writable(out)
     # a polite stop cleans up like an interruption from the keyboard
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         written = _run(images, request, out, masks=masks)
     except KeyboardInterrupt:
