@@ -111,7 +111,8 @@ def test_a_stopped_run_says_so_and_leaves_nothing_that_looks_whole(tmp_path, sto
     command = [sys.executable, "-m", "marrowpoint", "analyze", str(tmp_path / "long.dcm"), "--out", str(out)]
     # what a terminal does: a background shell would have its children ignore the keyboard
     heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heard) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes, preexec_fn=heard) as process:  # noqa: PLW1509
         until = time.monotonic() + 60
         while not list(out.rglob("*.png")) and process.poll() is None and time.monotonic() < until:
             time.sleep(0.05)
