@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from napari.qt.threading import thread_worker
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from marrowpoint.errors import MarrowpointError
+from marrowpoint.fluoroscopy.prior import load_network
 from marrowpoint.review.session import Listed, State, list_frames
 from marrowpoint.review.worker import Finished, analyse_frames, assess_row, work_list
 from napari_marrowpoint.desk import Desk
@@ -30,6 +32,9 @@ class Analysis(QObject):
     def __init__(self, desk: Desk, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.desk = desk
+        seen = desk.analyst.network
+        # a network holds the picture it was given: two threads on one would mix their frames
+        self._network = None if seen is None else load_network(expected_sha256=seen.sha256)
         self._stop = threading.Event()
         self._urgent = threading.Event()
         self._listing: Any = None
@@ -91,7 +96,8 @@ class Analysis(QObject):
         rows = work_list(desk.session.rows, desk.place or 0)
         if not any(row.state in (State.WAITING, State.ANALYSING) for row in rows):
             return
-        self._batch = thread_worker(analyse_frames)(rows, desk.analyst, cancelled=cancelled)
+        analyst = replace(desk.analyst, network=self._network)
+        self._batch = thread_worker(analyse_frames)(rows, analyst, cancelled=cancelled)
         self._batch.yielded.connect(self._finished_one)
         self._batch.finished.connect(self._batch_done)
         self._batch.start()
@@ -136,18 +142,19 @@ class Analysis(QObject):
         self._urgent.set()
         row, analyst = self.desk.session.row(place), self.desk.analyst
 
-        def look() -> Any:
+        def look() -> tuple[Any]:
+            # an error is told in the list: raised or returned bare, the worker would raise it in the window
             try:
-                return assess_row(row, analyst)
-            except MarrowpointError as error:
-                return error
+                return (assess_row(row, analyst),)
+            except Exception as error:
+                return (error,)
 
         worker = thread_worker(look)()
         worker.returned.connect(self._looked)
-        worker.errored.connect(self._looked)
         worker.start()
 
-    def _looked(self, result: Any) -> None:
+    def _looked(self, found: tuple[Any]) -> None:
+        (result,) = found
         place, self._looking = self._looking, None
         self._urgent.clear()
         if place is None or self._closed:
