@@ -6,14 +6,16 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from marrowpoint.read import read_profile
+from marrowpoint.assess import assess_frame
+from marrowpoint.fluoroscopy.prior import load_network
+from marrowpoint.read import read_frame, read_profile
 from marrowpoint.review import Action, read_entries
 from marrowpoint.review.launch import ReviewRequest
 from marrowpoint.review.session import State
@@ -289,6 +291,44 @@ def test_outline_needle_scale_and_gauge_are_set_by_hand(viewer: Any, tmp_path: P
     before = review.desk.corrections
     key(review, Qt.Key.Key_Return)
     assert review.desk.corrections.marks["outline"].at > before.marks["outline"].at
+    idle(review)
+
+
+def test_frames_analysed_at_once_say_what_each_says_alone(viewer: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    for name in ("psis_iliac_oblique.dcm", "psis_tangential.dcm"):
+        shutil.copy(SAMPLES / name, folder / name)
+    review = begin(viewer, folder)
+    assert review.analysis._network is not review.desk.analyst.network, "two threads on one network mix their frames"
+    review.desk.go(1)
+    wait(lambda: review.desk.shown is not None)
+    idle(review)
+    network = load_network()
+    for row in review.desk.session.rows:
+        frame = read_frame(row.image, 1, scale=review.desk.profile.scale)
+        alone = assess_frame(frame, profile=review.desk.profile, network=network)
+        assert (row.code, row.text) == (alone.verdict.code, alone.verdict.text)
+        if row.place == review.desk.place:
+            assert review.desk.shown.placement == alone.placement
+
+
+def test_a_fault_in_the_frame_on_the_screen_is_told_and_ends_nothing(
+    viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(SAMPLES / "us_above_cortex.dcm", tmp_path / "view.dcm")
+
+    def fault(row: Any, analyst: Any) -> None:
+        raise RuntimeError("never to be shown")
+
+    def nothing(*rows: Any, **how: Any) -> Iterator[None]:
+        yield from ()
+
+    monkeypatch.setattr("napari_marrowpoint.analysis.assess_row", fault)
+    monkeypatch.setattr("napari_marrowpoint.analysis.analyse_frames", nothing)
+    review = begin(viewer, tmp_path / "view.dcm")
+    assert review.desk.row.failure == "internal_error"
+    assert "never to be shown" not in review.banner.text
     idle(review)
 
 
