@@ -29,6 +29,7 @@ from marrowpoint.audit.store import (
     ledger_records,
     open_audit,
     procedure_sites,
+    run_records,
     study_records,
     write_findings,
     write_ledger,
@@ -68,8 +69,18 @@ PRAGMA application_id = 1297241936;
 PRAGMA user_version = 1;
 """
 
+# and what version 2 added
+NEXT = """
+ALTER TABLE files ADD COLUMN study_instance_uid TEXT NOT NULL DEFAULT '';
+CREATE TABLE timings (path TEXT NOT NULL, frame INTEGER NOT NULL, seconds REAL NOT NULL, PRIMARY KEY (path, frame));
+CREATE TABLE runs (ordinal INTEGER PRIMARY KEY, began TEXT NOT NULL, ended TEXT, workers TEXT NOT NULL, frames INTEGER);
+INSERT INTO runs (began, workers) VALUES ('2026-03-02T10:00:00+00:00', 'two hands');
+PRAGMA user_version = 2;
+"""
 
-def test_a_file_of_the_first_version_comes_up_to_date(tmp_path) -> None:
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_of_a_former_version_comes_up_to_date(tmp_path, version) -> None:
     folder, out = make_folder(tmp_path / "case"), tmp_path / "new"
     audit_here(folder, out)
     old = tmp_path / "old"
@@ -84,14 +95,24 @@ def test_a_file_of_the_first_version_comes_up_to_date(tmp_path) -> None:
         for table, columns in kept.items():
             db.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM new.{table}")
         db.commit()
+        if version == 2:
+            db.executescript(NEXT)
+            uid = "SELECT n.study_instance_uid FROM new.files n WHERE n.path = files.path"
+            db.execute(f"UPDATE files SET study_instance_uid = ({uid})")
+            db.commit()
     with closing(open_audit(old)) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (CURRENT,)
-    assert dump(old) == dump(out)
-    # and an audit goes on with it without doing anything twice
+        assert db.execute("SELECT workers FROM sessions").fetchall() == [("two hands",)] * (version == 2)
+        assert list(run_records(db)) == []
+    # an audit goes on with it: the run that was not asked for at that time is all there is to do
     counted: list = []
     (old / "overlays").mkdir()
     audit_here(folder, old, counted=counted)
-    assert [task for task in counted if hasattr(task, "image")] == []
+    (task,) = [task for task in counted if hasattr(task, "image")]
+    assert (task.image.relative_path, task.skip) == ("case/b.dcm", {1, 2})
+    assert dump(old) == dump(out)
+    with closing(open_audit(old)) as db:
+        assert [record["source"]["paths"] for record in run_records(db)] == [["case/b.dcm"]]
 
 
 @pytest.fixture

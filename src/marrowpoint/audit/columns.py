@@ -94,6 +94,25 @@ FRAMES = (
     *PROVENANCE,
 )
 
+RUNS = (
+    _column("path", "source.paths[0]", "text", "File, relative to the folder's parent."),
+    _column("study_instance_uid", "source.study_instance_uid", "text", "DICOM study."),
+    _column("series_instance_uid", "source.series_instance_uid", "text", "DICOM series."),
+    _column("modality", "source.modality", "text", "DICOM modality."),
+    _column("acquired", "source.acquired", "text", "Date and time of acquisition as the machine's clock had it (ISO 8601)."),
+    _column("frames", "source.frames", "integer", "Frames of the run."),
+    _column("times", "times.origin", "text", "Where the times of the frames come from."),
+    _column("mm_per_px", "calibration.mm_per_px", "number", "Scale at the needle.", "mm/px"),
+    _column("needle_followed_share", "needle.followed_share", "number", "Share of the frames in which the needle was found."),
+    _column("needle_travel", "needle.travel", "number", "Way of the tip along the shaft.", "needle_unit"),
+    _column("needle_unit", "needle.unit", "text", "mm, or px where the run has no scale."),
+    _column("contrast_onset_frame", "contrast.onset_frame", "integer", "First frame with contrast, from 1."),
+    _column("contrast_refusal", "contrast.refusal", "text", "Why the contrast was not followed; empty where it was."),
+    *VERDICT,
+    _column("strip", "strip", "text", "Film strip, relative to the audit's folder."),
+    *PROVENANCE,
+)
+
 STUDIES = (
     _column("study_instance_uid", "study_instance_uid", "text", "DICOM study."),
     _column("site", "site", "text", "Needle position: the operator's name, or its number in the study."),
@@ -154,6 +173,7 @@ LEDGER = (
 
 TABLES: dict[str, tuple[Column, ...]] = {
     "frames": FRAMES,
+    "runs": RUNS,
     "studies": STUDIES,
     "failures": FAILURES,
     "sites": SITES,

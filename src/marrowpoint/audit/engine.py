@@ -18,7 +18,7 @@ from marrowpoint.audit.work import work
 from marrowpoint.errors import InvalidAudit
 from marrowpoint.fluoroscopy.prior import BoneNetwork
 from marrowpoint.read import ImageFile
-from marrowpoint.report.results import OVERLAYS, RESULTS
+from marrowpoint.report.results import OVERLAYS, RESULTS, RUNS
 from marrowpoint.report.write import whole_file
 
 Run = Callable[[Iterable[Task]], Iterator[tuple[Task, Event]]]
@@ -94,15 +94,16 @@ def run_audit(
         Where the folder cannot be written; what was done before is kept.
     """
     (out / RESULTS).unlink(missing_ok=True)
-    for part in (out / OVERLAYS).rglob(".*.part"):
-        part.unlink(missing_ok=True)
+    for pictures in (OVERLAYS, RUNS):
+        for part in (out / pictures).rglob(".*.part"):
+            part.unlink(missing_ok=True)
     facts = {"state": "analysing", "program": job.program, "model_sha256": job.model_sha256}
     write_facts(db, facts | {"profile": asdict(job.profile), "outer_diameter_mm": job.outer_diameter_mm})
     write_sites(db, job.procedure)
     enter_files(db, images)
     began = datetime.now(UTC).isoformat(timespec="seconds")
     with db:
-        number = db.execute("INSERT INTO runs (began, workers) VALUES (?, ?)", (began, workers)).lastrowid
+        number = db.execute("INSERT INTO sessions (began, workers) VALUES (?, ?)", (began, workers)).lastrowid
     keeper = Keeper(db, out, job)
     try:
         _files(db, images, job, run, keeper, tell)
@@ -114,11 +115,11 @@ def run_audit(
         db.commit()
         ended = datetime.now(UTC).isoformat(timespec="seconds")
         with db:
-            db.execute("UPDATE runs SET ended = ?, frames = ? WHERE ordinal = ?", (ended, keeper.frames, number))
+            db.execute("UPDATE sessions SET ended = ?, frames = ? WHERE ordinal = ?", (ended, keeper.frames, number))
 
 
 def write_results_file(db: sqlite3.Connection, out: Path) -> None:
-    """Write ``results.jsonl`` from the database: frames, studies, failures, as ``analyze`` orders them.
+    """Write ``results.jsonl`` from the database: frames, runs, studies, failures, as ``analyze`` orders them.
 
     Parameters
     ----------
@@ -127,6 +128,7 @@ def write_results_file(db: sqlite3.Connection, out: Path) -> None:
     """
     queries = (
         "SELECT t.record FROM frames t JOIN files USING (path) ORDER BY files.ordinal, t.frame",
+        "SELECT t.record FROM runs t JOIN files USING (path) ORDER BY files.ordinal",
         "SELECT record FROM studies ORDER BY ordinal",
         "SELECT t.record FROM failures t JOIN files USING (path) ORDER BY files.ordinal, t.frame",
     )

@@ -18,7 +18,14 @@ from marrowpoint.audit.gather import gather_procedures
 from marrowpoint.audit.material import ReportMaterial
 from marrowpoint.audit.report import write_report
 from marrowpoint.audit.rules import judge_procedures
-from marrowpoint.audit.store import failure_records, frame_records, procedure_sites, study_records, write_findings
+from marrowpoint.audit.store import (
+    failure_records,
+    frame_records,
+    procedure_sites,
+    run_records,
+    study_records,
+    write_findings,
+)
 from marrowpoint.audit.tables import write_tables
 from marrowpoint.audit.typed import failure_facts
 from marrowpoint.profile import Profile
@@ -66,7 +73,7 @@ def finish_audit(db: sqlite3.Connection, out: Path, wanted: Wanted) -> Iterator[
         A line for the person about each step.
     """
     yield from _counts(db)
-    records = chain(frame_records(db), study_records(db), failure_records(db))
+    records = chain(frame_records(db), run_records(db), study_records(db), failure_records(db))
     procedures = gather_procedures(records, procedure_sites(db), readings_of(wanted.entries))
     findings = judge_procedures(procedures, wanted.profile)
     write_findings(db, findings)
@@ -113,7 +120,7 @@ def identities_of(db: sqlite3.Connection, images: Sequence[ImageFile]) -> dict[s
 
 
 def _counts(db: sqlite3.Connection) -> Iterator[str]:
-    for table, words in (("frames", "frames"), ("studies", "needle positions")):
+    for table, words in (("frames", "frames"), ("runs", "runs"), ("studies", "needle positions")):
         counts = Counter(dict(db.execute(f"SELECT verdict, count(*) FROM {table} GROUP BY verdict")))
         found = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
         yield f"{counts.total()} {words}{': ' if found else ''}{found}"

@@ -6,15 +6,15 @@ import sqlite3
 from pathlib import Path
 from time import monotonic
 
-from marrowpoint.audit.task import Done, Event, Failed, FileTask, FrameDone, Job, Opened
-from marrowpoint.report.results import OVERLAYS
+from marrowpoint.audit.task import Done, Event, Failed, FileTask, FrameDone, Job, Opened, RunDone
+from marrowpoint.report.results import OVERLAYS, RUNS
 from marrowpoint.report.write import whole_file
 
 COMMIT_EVERY_S = 1.0  # so much work is lost where the machine stops
 
 
 class Keeper:
-    """Writes what workers found: the overlay first, then the row, so that a row without its overlay cannot be."""
+    """Writes what workers found: the picture first, then the row, so that a row without its picture cannot be."""
 
     def __init__(self, db: sqlite3.Connection, out: Path, job: Job) -> None:
         self._db, self._out, self._job = db, out, job
@@ -43,6 +43,11 @@ class Keeper:
             db.execute("INSERT OR REPLACE INTO timings VALUES (?, ?, ?)", (path, event.number, event.seconds))
             self._key(path, event.study_instance_uid)
             self.frames += 1
+        elif isinstance(event, RunDone):
+            if event.strip:
+                with whole_file(self._out / RUNS / event.strip_name) as stream:
+                    stream.write(event.strip)
+            db.execute("INSERT OR REPLACE INTO runs (path, record) VALUES (?, ?)", (path, event.record))
         elif isinstance(event, Failed):
             if event.number == 0:
                 db.execute("DELETE FROM failures WHERE path = ?", (path,))
@@ -69,5 +74,5 @@ class Keeper:
         self._db.execute(change, (self._job.key(uid), uid, path))
 
     def _forget(self, path: str) -> None:
-        for table in ("frames", "failures", "timings"):
+        for table in ("frames", "runs", "failures", "timings"):
             self._db.execute(f"DELETE FROM {table} WHERE path = ?", (path,))

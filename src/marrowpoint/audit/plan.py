@@ -23,7 +23,7 @@ def enter_files(db: sqlite3.Connection, images: Sequence[ImageFile]) -> None:
     with db:
         db.execute("CREATE TEMP TABLE present (path TEXT PRIMARY KEY, ordinal INTEGER)")
         db.executemany("INSERT INTO present VALUES (?, ?)", ((image.relative_path, k) for k, image in enumerate(images)))
-        for table in ("frames", "failures", "timings", "files"):
+        for table in ("frames", "runs", "failures", "timings", "files"):
             db.execute(f"DELETE FROM {table} WHERE path NOT IN (SELECT path FROM present)")
         db.execute("INSERT OR IGNORE INTO files (path, ordinal) SELECT path, ordinal FROM present")
         db.execute("UPDATE files SET ordinal = (SELECT ordinal FROM present WHERE present.path = files.path)")

@@ -22,12 +22,13 @@ from time import monotonic
 from types import TracebackType
 from typing import cast
 
-from marrowpoint.audit.task import Done, Event, FileTask, FrameDone, Job, Opened, StudyTask, Task, failed
+from marrowpoint.audit.task import A_RUN, Done, Event, FileTask, Following, FrameDone, Job, Opened, StudyTask, Task, failed
 from marrowpoint.audit.wire import Ready, receive, send
 from marrowpoint.errors import InvalidAudit
 
 START_LIMIT_S = 180.0  # imports and the model, on a machine under load
 FALSE_STARTS = 3
+FOLLOWED_LIMITS, FRAMES_A_LIMIT = 5, 5  # three frames of a run are assessed, the others only gone through, a few times
 FRAMES_A_WORKER = 2000  # then a fresh process takes its place, whatever native libraries may have kept
 
 GONE = "gone"
@@ -42,6 +43,7 @@ class _Given:
     finished: set[int] = field(default_factory=set)
     retried: bool = False  # this is a second try after the worker died
     blamed: bool = False  # a frame was given up just before
+    following: bool = False  # all frames are done
 
 
 class _Worker:
@@ -195,6 +197,9 @@ class Pool:
         elif isinstance(event, FrameDone):
             given.finished.add(event.number)
             worker.frames += 1
+        elif isinstance(event, Following):
+            given.following = True
+            worker.deadline = monotonic() + self._limit_s * (FOLLOWED_LIMITS + event.frames // FRAMES_A_LIMIT)
         elif isinstance(event, Done):
             worker.given = None
             if worker.frames >= FRAMES_A_WORKER:
@@ -225,6 +230,10 @@ class Pool:
         elif isinstance(task, StudyTask):
             yield task, failed(f"study {task.study_instance_uid}", 0, code, text)
             yield task, Done(study_instance_uid=task.study_instance_uid)
+        elif given.following:
+            text = f"{text}; its frames were analysed, not the run they make"
+            yield task, failed(task.image.relative_path, A_RUN, code, text)
+            yield task, Done()
         elif given.blamed and not progressed:
             yield task, failed(task.image.relative_path, 0, code, f"{text}; nothing after it was analysed")
             yield task, Done()
@@ -233,7 +242,7 @@ class Pool:
             # frames come in order: the one at hand is the first that is not done
             number = next(number for number in count(1) if number not in rest.skip)
             yield task, failed(task.image.relative_path, number, code, text)
-            self._again.append(_Given(task=replace(rest, skip=rest.skip | {number}), blamed=True))
+            self._again.append(_Given(task=replace(rest, skip=rest.skip | {number}, follow=False), blamed=True))
 
 
 def _rest(given: _Given) -> Task:

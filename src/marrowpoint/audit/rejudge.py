@@ -26,7 +26,7 @@ from marrowpoint.judge import doubtful_needle, judge_frame, not_assessable
 from marrowpoint.measurement import Bound, Measurement, Unit
 from marrowpoint.placement import Placement
 from marrowpoint.profile import Profile
-from marrowpoint.report.record import frame_record
+from marrowpoint.report.record import frame_record, verdict_record
 from marrowpoint.verdict import Code
 
 # Sections of a profile that only judge; the others enter the measuring.
@@ -71,6 +71,9 @@ def rejudge_audit(database: Path, out: Path, profile: Profile) -> sqlite3.Connec
         for path, number, record, nouns in db.execute("SELECT path, frame, record, nouns FROM frames").fetchall():
             row = _frame(json.loads(record), unpack(StoredFrame, nouns), profile, measured_with)
             db.execute("UPDATE frames SET record = ?, nouns = ? WHERE path = ? AND frame = ?", (*row, path, number))
+        for path, record in db.execute("SELECT path, record FROM runs").fetchall():
+            again = _run(json.loads(record), profile, measured_with)
+            db.execute("UPDATE runs SET record = ? WHERE path = ?", (again, path))
     write_facts(db, {"profile": asdict(profile), "rejudged_from": measured_with["sha256"], "state": "judging"})
     job = Job(profile=profile, procedure=procedure_sites(db), program=program_fingerprint())
     judge_all_studies(db, partial(run_here, job, None), job)
@@ -143,6 +146,22 @@ def _frame(record: dict[str, Any], stored: StoredFrame, profile: Profile, former
         made["bone"]["contour_xy"] = record["bone"]["contour_xy"]
     made["rejudged"] = {"marrowpoint": marrowpoint_version(), "measured_with": record["provenance"]}
     return record_text(made), pack(replace(stored, assessment=again))
+
+
+def _run(record: dict[str, Any], profile: Profile, former: dict[str, Any]) -> str:
+    """A run is kept with what it said, unless a threshold that it was judged by is another one."""
+    again = {"marrowpoint": marrowpoint_version(), "measured_with": record["provenance"]}
+    provenance = record["provenance"] | {"profile": profile.label, "profile_sha256": profile.sha256}
+    made = record | {"strip": None, "provenance": provenance, "rejudged": again}
+    if _thresholds_of_runs(asdict(profile)) != _thresholds_of_runs(former):
+        made |= {"verdict": verdict_record(not_assessable(NEEDS_PIXELS)), "needle": None, "contrast": None}
+    return record_text(made)
+
+
+def _thresholds_of_runs(profile: dict[str, Any]) -> tuple[Any, ...]:
+    verdict = profile["verdict"]
+    confidences = verdict["min_needle_confidence"], verdict["min_bone_confidence"]
+    return profile.get("run"), profile["study"]["cortex_mm"], confidences
 
 
 def _needs_pixels(before: Assessment) -> Assessment:

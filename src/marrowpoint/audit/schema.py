@@ -54,11 +54,22 @@ VERSION_2 = (
     "CREATE TABLE runs (ordinal INTEGER PRIMARY KEY, began TEXT NOT NULL, ended TEXT, workers TEXT NOT NULL, frames INTEGER)",
 )
 
-MIGRATIONS = (VERSION_1, VERSION_2)
+# Files as runs; the name was taken. A file that may be one is not done until it was gone through as such.
+VERSION_3 = (
+    "ALTER TABLE runs RENAME TO sessions",
+    """CREATE TABLE runs (
+        path TEXT PRIMARY KEY, record TEXT NOT NULL,
+        study_instance_uid TEXT AS (json_extract(record, '$.source.study_instance_uid')),
+        verdict TEXT AS (json_extract(record, '$.verdict.code')))""",
+    """UPDATE files SET done = 0 WHERE path IN
+        (SELECT path FROM frames WHERE json_extract(record, '$.source.number_of_frames') > 1)""",
+)
+
+MIGRATIONS = (VERSION_1, VERSION_2, VERSION_3)
 CURRENT = len(MIGRATIONS)
 
-# tables that differ from run to run, and columns that differ from machine to machine
-PASSING_TABLES = frozenset({"timings", "runs"})
+# tables that differ from one session of work to the next, and columns that differ from machine to machine
+PASSING_TABLES = frozenset({"timings", "sessions"})
 PASSING_COLUMNS = frozenset({"mtime_ns"})
 
 

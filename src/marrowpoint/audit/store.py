@@ -76,6 +76,11 @@ def frame_records(db: sqlite3.Connection, study_instance_uid: str | None = None)
         yield from _records(db, order.format("WHERE frames.study_instance_uid = ?"), study_instance_uid)
 
 
+def run_records(db: sqlite3.Connection) -> Iterator[Record]:
+    """Run records in the order of the files."""
+    yield from _records(db, "SELECT t.record FROM runs t JOIN files USING (path) ORDER BY files.ordinal")
+
+
 def study_records(db: sqlite3.Connection) -> Iterator[Record]:
     """Study records, one a needle position, in the order of the files."""
     yield from _records(db, "SELECT record FROM studies ORDER BY ordinal")

@@ -19,6 +19,7 @@ from marrowpoint.errors import InvalidAudit
 from marrowpoint.report.write import whole_file
 
 DICTIONARY = "data_dictionary"
+OF_FILES = "JOIN files USING (path) ORDER BY files.ordinal"
 ROWS_AT_ONCE = 10_000
 EXCEL_ROWS = 1_048_576  # a sheet of Excel ends there
 
@@ -81,8 +82,8 @@ def rows(db: sqlite3.Connection, table: str) -> Iterator[tuple[Cell, ...]]:
     """
     columns = TABLES[table]
     fields = ", ".join(f"json_extract(t.record, '{column.where}')" for column in columns)
-    of_files = table in ("frames", "failures")
-    joined = "JOIN files USING (path) ORDER BY files.ordinal, t.frame" if of_files else "ORDER BY t.ordinal"
+    orders = {"frames": OF_FILES + ", t.frame", "failures": OF_FILES + ", t.frame", "runs": OF_FILES}
+    joined = orders.get(table, "ORDER BY t.ordinal")
     lists = [k for k, column in enumerate(columns) if column.kind == "list"]
     for found in db.execute(f"SELECT {fields} FROM {table} t {joined}"):
         row = list(found)

@@ -69,6 +69,8 @@ class FileTask:
         The names of its overlays could meet those of another file.
     most_frames : int or None
         Stop after so many.
+    follow : bool
+        Also assess the file as a run.
     size, mtime_ns : int
         Of the file when the task was made.
     """
@@ -79,6 +81,7 @@ class FileTask:
     skip: frozenset[int] = frozenset()
     own_name: bool = False
     most_frames: int | None = None
+    follow: bool = True
     size: int = -1
     mtime_ns: int = -1
 
@@ -117,8 +120,24 @@ class FrameDone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Following:
+    """The frames of a file are done, so many; now it is gone through as a run."""
+
+    frames: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDone:
+    """A file as a run: record as JSON, film strip as PNG (empty where there is none) and its name under the runs."""
+
+    record: str
+    strip: bytes
+    strip_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """A file (`number` 0) or frame without a result."""
+    """A file (`number` 0), frame or run (`A_RUN`) without a result."""
 
     number: int
     record: str
@@ -133,7 +152,9 @@ class Done:
     records: tuple[str, ...] = ()
 
 
-Event = Opened | FrameDone | Failed | Done
+Event = Opened | FrameDone | Following | RunDone | Failed | Done
+
+A_RUN = 1_000_000_000  # stands for the frame in a failure that is a run's: after all frames of its file
 
 
 @cache
@@ -147,8 +168,9 @@ def program_fingerprint() -> str:
 
 
 def failed(path: str, number: int, code: str, text: str) -> Failed:
-    """A failure as an event; `number` 0 for the whole file."""
-    record = failure_record(Failure(path=path, frame_number=number or None, code=code, text=text))
+    """A failure as an event; `number` 0 for the whole file, `A_RUN` for the file as a run."""
+    frame_number = None if number in (0, A_RUN) else number
+    record = failure_record(Failure(path=path, frame_number=frame_number, code=code, text=text))
     return Failed(number=number, record=record_text(record))
 
 

@@ -6,25 +6,42 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from math import inf
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from time import perf_counter
 
 import numpy as np
 
-from marrowpoint.analyze import Failure, Request, analyze_image
+from marrowpoint.analyze import FAULT, Failure, Request, analyze_image, analyze_run
 from marrowpoint.assess import without_pixels
 from marrowpoint.assessment import Assessment
 from marrowpoint.audit.nouns import StoredFrame, pack, unpack
-from marrowpoint.audit.task import Done, Event, FileTask, FrameDone, Job, Opened, StudyTask, Task, failed, record_text
+from marrowpoint.audit.task import (
+    A_RUN,
+    Done,
+    Event,
+    FileTask,
+    Following,
+    FrameDone,
+    Job,
+    Opened,
+    RunDone,
+    StudyTask,
+    Task,
+    failed,
+    record_text,
+)
 from marrowpoint.cortex import Cortex
 from marrowpoint.errors import NotAssessable
 from marrowpoint.fluoroscopy.prior import BoneNetwork
+from marrowpoint.frame import FrameReference
 from marrowpoint.measure import measure_placement
 from marrowpoint.needle import Needle
 from marrowpoint.profile import Profile
 from marrowpoint.report.overlay import draw_overlay, encode_png
 from marrowpoint.report.record import frame_record, study_record
-from marrowpoint.report.results import OVERLAYS
+from marrowpoint.report.results import OVERLAYS, RUNS
+from marrowpoint.report.run_record import run_record
+from marrowpoint.report.run_strip import strip_png
 from marrowpoint.report.write import picture_name, whole_file
 from marrowpoint.study import judge_studies
 from marrowpoint.thickness import cell_points
@@ -47,7 +64,7 @@ def work(task: Task, job: Job, network: BoneNetwork | None) -> Iterator[Event]:
 
     Yields
     ------
-    Opened, FrameDone, Failed or Done
+    Opened, FrameDone, Following, RunDone, Failed or Done
         Each as soon as it is known; `Done` last.
     """
     return _file(task, job, network) if isinstance(task, FileTask) else _study(task, job)
@@ -66,9 +83,11 @@ def _file(task: FileTask, job: Job, network: BoneNetwork | None) -> Iterator[Eve
     request = Request(
         profile=job.profile, network=network, outer_diameter_mm=job.outer_diameter_mm, procedure=job.procedure
     )
-    uid, count, start = "", 0, perf_counter()
-    for outcome in analyze_image(task.image, request, skip=task.skip if same else ()):
+    skip = task.skip if same else frozenset[int]()
+    uid, count, start, faulty = "", 0, perf_counter(), False
+    for outcome in analyze_image(task.image, request, skip=skip):
         if isinstance(outcome, Failure):
+            faulty = outcome.code == FAULT
             yield failed(outcome.path, outcome.frame_number or 0, outcome.code, outcome.text)
             continue
         uid = outcome.frame.reference.study_instance_uid
@@ -77,15 +96,34 @@ def _file(task: FileTask, job: Job, network: BoneNetwork | None) -> Iterator[Eve
         if count == task.most_frames:
             yield Done(study_instance_uid=uid, more=True)
             return
+    if task.follow and not faulty:
+        yield Following(frames=len(skip) + count)
+        yield from _run(task, request)
     yield Done(study_instance_uid=uid)
+
+
+def _run(task: FileTask, request: Request) -> Iterator[Event]:
+    for outcome in analyze_run(task.image, request):
+        if isinstance(outcome, Failure):
+            yield failed(outcome.path, A_RUN, outcome.code, outcome.text)
+            continue
+        strip = strip_png(outcome)
+        name = str(_picture_name(outcome.references[0], task)) if strip else ""
+        record = run_record(outcome) | {"strip": f"{RUNS}/{name}" if strip else None}
+        yield RunDone(record=record_text(record), strip=strip, strip_name=name)
+
+
+def _picture_name(reference: FrameReference, task: FileTask) -> PurePosixPath:
+    name = picture_name(reference)
+    if not task.own_name:
+        return name
+    digest = hashlib.sha256(f"{reference.path}#{reference.frame_number}".encode("utf-8", "backslashreplace")).hexdigest()
+    return name.with_stem(f"{name.stem}-{digest[:12]}")
 
 
 def _frame(assessment: Assessment, task: FileTask, job: Job, start: float) -> FrameDone:
     reference = assessment.frame.reference
-    name = picture_name(reference)
-    if task.own_name:
-        digest = hashlib.sha256(f"{reference.path}#{reference.frame_number}".encode("utf-8", "backslashreplace")).hexdigest()
-        name = name.with_stem(f"{name.stem}-{digest[:12]}")
+    name = _picture_name(reference, task)
     overlay = encode_png(draw_overlay(assessment, thin_below_mm=job.profile.verdict.thin_below_mm))
     if job.overlays is not None:
         # waiting for the disk is done here, where many do it at a time

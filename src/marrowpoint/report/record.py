@@ -70,7 +70,7 @@ def frame_record(assessment: Assessment) -> Record:
         "bone": None if cortex is None else _bone(cortex),
         "measurements": _measurements(assessment.placement),
         "points": _points(assessment.placement),
-        "verdict": _verdict(assessment.verdict),
+        "verdict": verdict_record(assessment.verdict),
         "provenance": _provenance(assessment.provenance),
     }
 
@@ -107,7 +107,7 @@ def study_record(study: StudyAssessment) -> Record:
             "insertion_depth": _measurement(study.insertion_depth),
             "bone_thickness": _measurement(study.bone_thickness),
         },
-        "verdict": _verdict(study.verdict),
+        "verdict": verdict_record(study.verdict),
         "provenance": _provenance(study.provenance),
     }
 
@@ -283,7 +283,8 @@ def _points(placement: Placement | None) -> Record:
     return {f"{name}_xy": None if point is None else _xy(point, 2) for name, point in found.items()}
 
 
-def _verdict(verdict: Verdict) -> Record:
+def verdict_record(verdict: Verdict) -> Record:
+    """A verdict as part of a record."""
     return {
         "code": verdict.code.value,
         "severity": verdict.severity.value,

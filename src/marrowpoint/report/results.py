@@ -6,17 +6,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-import cv2
 import numpy as np
 
 from marrowpoint.analyze import Failure, Outcome
 from marrowpoint.assessment import Assessment
-from marrowpoint.frame import Mask
+from marrowpoint.frame import FrameReference, Mask
 from marrowpoint.report.overlay import draw_overlay, encode_png
 from marrowpoint.report.page import write_page
 from marrowpoint.report.record import Record, failure_record, frame_record, record_line, study_record
 from marrowpoint.report.run_record import run_record
-from marrowpoint.report.run_strip import draw_run
+from marrowpoint.report.run_strip import strip_png
 from marrowpoint.report.write import picture_name, whole_file, write_mask
 from marrowpoint.runs.run import RunAssessment
 
@@ -85,10 +84,11 @@ def write_results(
         (out / former).unlink(missing_ok=True)
     written = Written(out=out)
     taken: set[PurePosixPath] = set()
+    taken_by_runs: set[PurePosixPath] = set()
     with whole_file(out / RESULTS) as stream:
         for outcome in outcomes:
             if isinstance(outcome, Assessment):
-                name = _unused_name(outcome, taken)
+                name = _unused_name(outcome.frame.reference, taken)
                 record = frame_record(outcome) | {"overlay": f"{OVERLAYS}/{name}"}
                 with whole_file(out / OVERLAYS / name) as picture:
                     picture.write(encode_png(draw_overlay(outcome, thin_below_mm=thin_below_mm)))
@@ -100,7 +100,7 @@ def write_results(
             elif isinstance(outcome, Failure):
                 written.failures.append(failure_record(outcome))
             elif isinstance(outcome, RunAssessment):
-                written.runs.append(run_record(outcome) | {"strip": _write_strip(outcome, out, len(written.runs) + 1)})
+                written.runs.append(run_record(outcome) | {"strip": _write_strip(outcome, out, taken_by_runs)})
             else:
                 written.studies.append(study_record(outcome))
             tell(outcome)
@@ -110,25 +110,24 @@ def write_results(
     return written
 
 
-def _unused_name(assessment: Assessment, taken: set[PurePosixPath]) -> PurePosixPath:
+def _unused_name(reference: FrameReference, taken: set[PurePosixPath]) -> PurePosixPath:
     # names cut short may meet
-    first = picture_name(assessment.frame.reference)
+    first = picture_name(reference)
     names = (first, *(first.with_stem(f"{first.stem}_{number}") for number in range(2, len(taken) + 3)))
     name = next(name for name in names if name not in taken)
     taken.add(name)
     return name
 
 
-def _write_strip(run: RunAssessment, out: Path, number: int) -> str | None:
-    """Write a run's film strip; where it stands, from the folder."""
-    picture = draw_run(run)
-    if picture is None:
+def _write_strip(run: RunAssessment, out: Path, taken: set[PurePosixPath]) -> str | None:
+    """Write a run's film strip, named after its first frame; where it stands, from the folder."""
+    picture = strip_png(run)
+    if not picture:
         return None
-    name = f"{RUNS}/run_{number:04d}.png"
-    _, data = cv2.imencode(".png", picture)
-    with whole_file(out / name) as stream:
-        stream.write(data.tobytes())
-    return name
+    name = _unused_name(run.references[0], taken)
+    with whole_file(out / RUNS / name) as stream:
+        stream.write(picture)
+    return f"{RUNS}/{name}"
 
 
 def _bone(assessment: Assessment) -> Mask:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marrowpoint.frame import SpacingSource
 from marrowpoint.measurement import Measurement
-from marrowpoint.report.record import SCHEMA, Record, printable
+from marrowpoint.report.record import SCHEMA, Record, printable, verdict_record
 from marrowpoint.runs.run import ContrastResult, Motion, NeedleResult, RunAssessment
 from marrowpoint.runs.spread import Spread
 
@@ -54,13 +54,7 @@ def run_record(run: RunAssessment) -> Record:
         "changes": [{"frame": frame + 1, "code": code} for frame, code in run.changes],
         "needle": None if run.needle is None else _needle(run.needle),
         "contrast": None if run.contrast is None else _contrast(run.contrast),
-        "verdict": {
-            "code": run.verdict.code.value,
-            "severity": run.verdict.severity.value,
-            "text": run.verdict.text,
-            "flags": [flag.value for flag in run.verdict.flags],
-            "reasons": [{"code": reason.code, "text": reason.text} for reason in run.verdict.reasons],
-        },
+        "verdict": verdict_record(run.verdict),
         "provenance": {
             "marrowpoint": run.provenance.marrowpoint,
             "profile": run.provenance.profile,

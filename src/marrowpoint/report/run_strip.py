@@ -38,6 +38,22 @@ def draw_run(run: RunAssessment) -> Picture | None:
     return np.ascontiguousarray(np.vstack([strip, *curves]))
 
 
+def strip_png(run: RunAssessment) -> bytes:
+    """The film strip of a run as PNG.
+
+    Parameters
+    ----------
+    run : RunAssessment
+
+    Returns
+    -------
+    bytes
+        Empty where there is nothing to show.
+    """
+    picture = draw_run(run)
+    return b"" if picture is None else cv2.imencode(".png", picture)[1].tobytes()
+
+
 def _tile(picture: StripPicture) -> Picture:
     scale = SIDE_PX / max(picture.picture.shape)
     size = round(picture.picture.shape[1] * scale), round(picture.picture.shape[0] * scale)
