@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
 
@@ -127,3 +128,13 @@ def test_model_travels_with_the_package(tmp_path: Path) -> None:
     assert prior.thickness is not None
     assert (prior.thickness.lower_mm <= prior.thickness.median_mm).all()
     assert (prior.thickness.median_mm <= prior.thickness.upper_mm).all()
+
+
+def test_threads_get_their_own_answers() -> None:
+    network = load_network()
+    assert network is not None
+    pictures = [exposure_of(name) for name in ("thin_wing.dcm", "psis_iliac_oblique.dcm")]
+    alone = [infer_prior(network, picture).hip for picture in pictures]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(lambda k: infer_prior(network, pictures[k % 2]).hip, range(6)))
+    assert all(np.array_equal(hip, alone[k % 2]) for k, hip in enumerate(together))

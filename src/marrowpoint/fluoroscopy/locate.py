@@ -38,6 +38,7 @@ HELD = (
 )
 NO_TIP, CLEAR_HEAT = 0.35, 0.3  # weight of a bar at whose ends the prior sees no tip; heat of a tip that it does see
 PRIOR_TURN, MOST_TURN = 2.0, 6.1  # log odds of an end from the log of the heats, and their limit: the network errs, too
+SHAFT_LENGTHS = 12.0  # widths: a bar so long is a shaft, whatever its ends look like, and no needle is end-on
 CLIPPED_SD = 0.4  # widths of doubt where the background at the tip is clipped
 
 
@@ -70,7 +71,7 @@ def locate_needle(exposure: Exposure, *, prior: BonePrior | None = None, expecte
         ``end_on`` if there is a round spot of metal and no needle beside it, ``no_needle`` if nothing stands out.
     """
     needle = _best_needle(exposure, prior, expected_width_px)
-    unsure = needle is None or needle.confidence < UNSURE
+    unsure = needle is None or (needle.confidence < UNSURE and needle.length_px < SHAFT_LENGTHS * needle.width_px)
     if unsure and find_disc(exposure, expected_width_px=expected_width_px) is not None:
         raise NotAssessable("end_on", "a round spot of metal without a shaft: a needle along the beam? turn the C-arm")
     if needle is None:

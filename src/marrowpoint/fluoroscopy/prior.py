@@ -6,9 +6,10 @@ It is a prior, never the measurement: `segment` refines its outline on the full-
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -39,10 +40,13 @@ class BoneNetwork:
     net : cv2.dnn.Net
     sha256 : str
         Hash of the model file; it stands in every result.
+    lock : Lock
+        Held while the network runs.
     """
 
     net: cv2.dnn.Net
     sha256: str
+    lock: Lock = field(default_factory=Lock, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,8 +185,9 @@ def _sigmoid(x: FloatImage) -> FloatImage:
 
 
 def _run(network: BoneNetwork, planes: FloatImage) -> FloatImage:
-    network.net.setInput(planes[None])
-    return np.asarray(network.net.forward()[0], np.float32)
+    with network.lock:  # one cv2 network keeps one picture: two threads would get each other's answers
+        network.net.setInput(planes[None])
+        return np.asarray(network.net.forward()[0], np.float32)
 
 
 def infer_prior(network: BoneNetwork, exposure: Exposure) -> BonePrior:
