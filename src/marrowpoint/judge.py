@@ -160,7 +160,8 @@ def _inside(placement: Placement, distance: Measurement, flags: tuple[Flag, ...]
     width = placement.bone_thickness
     classes = _thickness_classes(width, limits)
     if width is None or len(classes) == len(THICKNESS_CODES):
-        return _verdict(Code.PROJECTED_INSIDE, TEXTS[Code.PROJECTED_INSIDE], (*flags, Flag.THICKNESS_NOT_JUDGED), reason)
+        text = "Inside the outline; thin bone may be near" if Flag.NEAR_THIN_BONE in flags else TEXTS[Code.PROJECTED_INSIDE]
+        return _verdict(Code.PROJECTED_INSIDE, text, (*flags, Flag.THICKNESS_NOT_JUDGED), reason)
     thickness = Reason(code="bone_thickness", text=f"Bone at the tip {width} thick ({width.bound}; {width.method}).")
     if len(classes) == 1:
         code = THICKNESS_CODES[classes[0]]
