@@ -49,6 +49,7 @@ def measured(truth: dict, record: dict, folder: Path, results: Path) -> dict:
         "view": truth["view"], "person": folder.name, "rows": str(bone.shape[0]), "field": truth["fov"],
         "dose": "under 100" if counts < 100 else "100 to 300" if counts < 300 else "300 and more",
         "tip": tip, "error": error, "covered": covered, "dice": dice, "code": record["verdict"]["code"],
+        "placement": truth["placement"], "near_thin": "near_thin_bone" in record["verdict"]["flags"],
     }  # fmt: skip
 
 
@@ -72,6 +73,10 @@ def main() -> None:
                 f"| {key} {name} | {len(group)} | {tips:.0%} | {np.median(dice):.2f} | {np.percentile(dice, 10):.2f}"
                 f" | {len(errors)} | {np.median(errors):.2f} | {np.mean(cover):.0%} | {answered:.0%} |"
             )
+    print()
+    for name in sorted({f["placement"] for f in frames}):
+        group = [f for f in frames if f["placement"] == name]
+        print(f"near_thin_bone said of {name}: {sum(f['near_thin'] for f in group)} of {len(group)}")
 
 
 if __name__ == "__main__":
