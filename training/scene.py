@@ -52,9 +52,12 @@ def place_needle(hip: Hip, pitch: float, rng: np.random.Generator, front: bool):
     return None
 
 
-def camera(rng: np.random.Generator, target: np.ndarray, front: bool, size: int):
+VIEWS = (0.26, 0.26, 0.22, 0.26)  # shares of front, steep oblique, oblique and lateral views
+
+
+def camera(rng: np.random.Generator, target: np.ndarray, front: bool, size: int, views: tuple[float, ...] = VIEWS):
     """Source, top-left pixel, right and down steps (LPS mm) and beam axis for a random view of `target`."""
-    kind = rng.choice(4, p=[0.26, 0.26, 0.22, 0.26])
+    kind = rng.choice(4, p=views)
     primary = [
         rng.uniform(-18, 18),
         rng.choice([-1, 1]) * rng.uniform(30, 72),

@@ -14,7 +14,7 @@ import numpy as np
 from anatomy import PERSONS, ShapeModel, femur, load_shape_model, outward, vertebra, vertex_normals
 from hips import make_hip, warped_ct_hip
 from raster import needle_chord, path_length, thickness_samples
-from scene import camera, place_needle, project
+from scene import VIEWS, camera, place_needle, project
 
 SIZE, HALF = 256, 128
 # Linear attenuation [1/mm] at about 50, 62 and 80 keV (NIST tables), weights of a filtered 80 kVp beam behind a pelvis.
@@ -49,9 +49,10 @@ class Renderer:
         swell: float = 0.0,
         ct: tuple[str, ...] = (),
         pitch: float = 1.2,
+        views: tuple[float, ...] = VIEWS,
     ):
         self.rng = np.random.default_rng(seed)
-        self.pitch, self.front = pitch, front
+        self.pitch, self.front, self.views = pitch, front, views
         model = load_shape_model(anatomy)
         model = ShapeModel(model.mean, model.components, outward(model.mean, model.faces))
         self.z = dict(np.load(cache / "anatomy.npz"))
@@ -74,7 +75,7 @@ class Renderer:
         if placed is None:
             return None
         tip, axis, kind, tip_thickness = placed
-        source, corner, right, down, beam, sid, angles = camera(rng, tip, front, SIZE)
+        source, corner, right, down, beam, sid, angles = camera(rng, tip, front, SIZE, self.views)
         if abs(axis @ beam) > np.cos(np.deg2rad(15)) and rng.random() < 0.8:
             return None
         args = (source, corner, right, down, beam, sid)
@@ -208,11 +209,16 @@ def main() -> None:
     parser.add_argument("--swell", type=float, default=0.0, help="largest thickening of crests, each side [mm]")
     parser.add_argument("--size", type=int, default=SIZE, help="side of the pictures [px]")
     parser.add_argument("--ct", nargs="*", default=[], help="CT hips (such as 001_RI) to warp, in place of the shape model")
+    parser.add_argument(
+        "--views", type=float, nargs=4, default=VIEWS, help="shares of front, steep oblique, oblique and lateral views"
+    )
     args = parser.parse_args()
     globals().update(SIZE=args.size, HALF=args.size // 2)
     cv2.setNumThreads(1)
     started = time.time()
-    renderer = Renderer(args.anatomy, args.cache, args.hips, args.seed, args.front, args.swell, tuple(args.ct))
+    renderer = Renderer(
+        args.anatomy, args.cache, args.hips, args.seed, args.front, args.swell, tuple(args.ct), views=tuple(args.views)
+    )
     print(f"{args.hips} hips in {time.time() - started:.0f} s", flush=True)
     shapes = dict(
         integral=((SIZE, SIZE), np.float16),
