@@ -65,20 +65,29 @@ def camera(rng: np.random.Generator, target: np.ndarray, front: bool, size: int,
         rng.choice([-1, 1]) * rng.uniform(75, 102),
     ][kind]
     secondary = rng.uniform(-24, 24)
+    return stand(rng, target, size, primary, secondary, front and rng.random() < 0.85)
+
+
+def stand(
+    rng: np.random.Generator, target: np.ndarray, size: int, primary: float, secondary: float, supine: bool,
+    *, turned: float = 15, aside: float = 0.33, field_mm: tuple[float, float] = (115, 250),
+):  # fmt: skip
+    """A C-arm at given angles [deg]; the picture turned by up to `turned`, the target off its centre by up to `aside` of it."""
     a, b = np.deg2rad(primary), np.deg2rad(secondary)
     beam = np.cos(b) * (np.cos(a) * np.array([0, 1.0, 0]) + np.sin(a) * np.array([1.0, 0, 0])) + np.sin(b) * np.array(
         [0, 0, 1.0]
     )
-    if front and rng.random() < 0.85:  # a supine patient: the detector is in front
+    if supine:  # the detector is in front
         beam = beam * np.array([-1.0, -1.0, 1.0])
     sid, sod = rng.uniform(940, 1110), rng.uniform(570, 790)
     up = np.array([0, 0, 1.0]) - beam * beam[2]
     up /= np.linalg.norm(up)
     side = np.cross(beam, up)
-    roll = np.deg2rad(rng.uniform(-15, 15))
+    roll = np.deg2rad(rng.uniform(-turned, turned))
     up, side = np.cos(roll) * up + np.sin(roll) * side, np.cos(roll) * side - np.sin(roll) * up
-    field = rng.uniform(115, 250)  # millimetres at the target
-    iso = target + side * rng.uniform(-0.3, 0.3) * field + up * rng.uniform(-0.33, 0.33) * field + beam * rng.normal(0, 25)
+    field = rng.uniform(*field_mm)  # millimetres at the target
+    off = rng.uniform(-0.3, 0.3) * aside / 0.33, rng.uniform(-aside, aside)
+    iso = target + side * off[0] * field + up * off[1] * field + beam * rng.normal(0, 25)
     source = iso - beam * sod
     pixel = field / size * sid / sod
     centre = source + beam * sid

@@ -78,6 +78,13 @@ class Renderer:
         source, corner, right, down, beam, sid, angles = camera(rng, tip, front, SIZE, self.views)
         if abs(axis @ beam) > np.cos(np.deg2rad(15)) and rng.random() < 0.8:
             return None
+        return self.picture(hip, placed, front, (source, corner, right, down, beam, sid, angles))
+
+    def picture(self, hip, placed, front, shot, mapped=True):
+        """One projection of a placed needle; without `mapped` the thickness map, which only training needs, stays out."""
+        rng = self.rng
+        tip, axis, kind, tip_thickness = placed
+        source, corner, right, down, beam, sid, angles = shot
         args = (source, corner, right, down, beam, sid)
         grid = corner + right * np.arange(SIZE)[None, :, None] + down * np.arange(SIZE)[:, None, None] - source
         length = np.linalg.norm(grid, axis=-1)
@@ -163,18 +170,20 @@ class Renderer:
             for e in range(3)
         ]
         integral = -np.log(sum(w * np.exp(-m) for w, m in zip(WEIGHT, mu, strict=True)))
-        samples = thickness_samples(
-            hip.volume,
-            hip.origin,
-            self.pitch,
-            source,
-            corner + (right + down) / 2,
-            right * 2,
-            down * 2,
-            HALF,
-            1.0,
-            int(rng.integers(2**31)),
-        )
+        samples = np.zeros((HALF, HALF, 3))
+        if mapped:
+            samples = thickness_samples(
+                hip.volume,
+                hip.origin,
+                self.pitch,
+                source,
+                corner + (right + down) / 2,
+                right * 2,
+                down * 2,
+                HALF,
+                1.0,
+                int(rng.integers(2**31)),
+            )
         uv = project(tip[None], *args)[0]
         mm_per_px = float(np.linalg.norm(right)) * uv[2] / sid
         return dict(
