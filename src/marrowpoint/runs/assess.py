@@ -14,10 +14,11 @@ from marrowpoint.fluoroscopy.prior import BoneNetwork
 from marrowpoint.frame import FloatImage, Frame, Mask
 from marrowpoint.judge import not_assessable
 from marrowpoint.profile import Profile
-from marrowpoint.runs.contrast import Known, follow_contrast, onset_or_refusal
+from marrowpoint.runs.contrast import Known, follow_with_pictures, onset_or_refusal
 from marrowpoint.runs.judge_needle import judge_needle
 from marrowpoint.runs.judge_spread import judge_spread
 from marrowpoint.runs.needle import BoneOf, describe_needle, follow_needle
+from marrowpoint.runs.pictures import RunPictures
 from marrowpoint.runs.run import ContrastResult, NeedleResult, RunAssessment, RunSource, StripPicture
 from marrowpoint.runs.scan import Scan, scan_run, shrink
 from marrowpoint.runs.subtract import average_mask
@@ -35,6 +36,7 @@ def assess_run(
     network: BoneNetwork | None = None,
     outer_diameter_mm: float | None = None,
     target: Mask | None = None,
+    keep_pictures: bool = False,
 ) -> RunAssessment:
     """Follow the needle and the contrast through a run, and judge it.
 
@@ -49,6 +51,8 @@ def assess_run(
         Declared needle [mm].
     target : ndarray of shape (M, N), bool, or None
         Where a person wants the contrast, drawn on the mask (before contrast).
+    keep_pictures : bool
+        Whether the result keeps what a person needs to look at the subtraction: some megabytes.
 
     Returns
     -------
@@ -80,11 +84,13 @@ def assess_run(
         return replace(plain, verdict=_flagged(plain.verdict, plain, cut_short))
     key, tip_frame = _key_assessment(source, scan, profile, network, outer_diameter_mm)
     needle = _needle(source, scan, (key, tip_frame), profile)
-    contrast, strip, verdict = _contrast(source, scan, needle, (profile, network, outer_diameter_mm, target))
+    contrast, strip, pictures, verdict = _contrast(source, scan, needle, (profile, network, outer_diameter_mm, target))
     if not strip:
         strip = _frame_strip(source, needle)
     verdict = _together(verdict, contrast, judge_needle(needle, profile.run_limits))
     done = replace(plain, calibration=key.calibration, needle=needle, contrast=contrast, strip=strip)
+    if keep_pictures:
+        done = replace(done, pictures=pictures)
     return replace(done, verdict=_flagged(verdict, done, cut_short))
 
 
@@ -122,7 +128,7 @@ def _contrast(
     scan: Scan,
     needle: NeedleResult | None,
     context: tuple[Profile, BoneNetwork | None, float | None, Mask | None],
-) -> tuple[ContrastResult | None, tuple[StripPicture, ...], Verdict]:
+) -> tuple[ContrastResult | None, tuple[StripPicture, ...], RunPictures | None, Verdict]:
     profile, network, outer_diameter_mm, target = context
     limit = profile.run_limits.needle_moved_mm
     if needle is not None and needle.unit != "mm":
@@ -141,10 +147,10 @@ def _contrast(
             mm_per_px=mm_per_px,
             travel_px=0.0 if moved <= limit else moved / (mm_per_px or 1.0),
         )
-        result, strip = follow_contrast(source, scan, onset, picture, known, profile.run_limits)
+        result, strip, pictures = follow_with_pictures(source, scan, onset, picture, known, profile.run_limits)
     except NotAssessable as error:
-        return None, (), not_assessable(error)
-    return result, strip, judge_spread(result, profile.run_limits)
+        return None, (), None, not_assessable(error)
+    return result, strip, pictures, judge_spread(result, profile.run_limits)
 
 
 def _trusted_bone(assessment: Assessment, profile: Profile) -> Mask | None:

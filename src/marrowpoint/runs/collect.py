@@ -13,7 +13,7 @@ from marrowpoint.fluoroscopy.prior import BoneNetwork
 from marrowpoint.frame import Frame, ViewKind
 from marrowpoint.profile import Profile
 from marrowpoint.read import ImageFile, read_frames
-from marrowpoint.read.times import RunFacts, read_run_facts
+from marrowpoint.read.times import read_run_facts
 from marrowpoint.runs.assess import assess_run
 from marrowpoint.runs.run import RunAssessment, RunSource, RunTimes
 
@@ -61,7 +61,7 @@ def assess_file(image: ImageFile, request: RunRequest) -> RunAssessment:
         Where not one frame can be read.
     """
     return assess_run(
-        _source(image, request, read_run_facts(image)),
+        run_source(image, request),
         profile=request.profile,
         network=request.network,
         outer_diameter_mm=request.outer_diameter_mm,
@@ -72,7 +72,24 @@ def _frames(image: ImageFile, request: RunRequest) -> Iterator[Frame]:
     return read_frames(image, view=request.view, sides=request.sides, scale=request.profile.scale)
 
 
-def _source(image: ImageFile, request: RunRequest, facts: RunFacts) -> RunSource:
+def run_source(image: ImageFile, request: RunRequest) -> RunSource:
+    """A multi-frame file as a run that can be read again and again.
+
+    Parameters
+    ----------
+    image : ImageFile
+    request : RunRequest
+
+    Returns
+    -------
+    RunSource
+
+    Raises
+    ------
+    MarrowpointError
+        Where the file is no DICOM file.
+    """
+    facts = read_run_facts(image)
     ended: list[tuple[int, MarrowpointError]] = []
 
     def frames() -> Iterator[Frame]:
@@ -88,10 +105,9 @@ def _source(image: ImageFile, request: RunRequest, facts: RunFacts) -> RunSource
                 raise
             ended.append((count, error))
 
-    times = RunTimes(seconds=facts.seconds, origin=facts.origin, code=facts.code)
     return RunSource(
         frames=frames,
-        times=times,
+        times=RunTimes(seconds=facts.seconds, origin=facts.origin, code=facts.code),
         orientation=facts.orientation,
         log_linear=facts.log_linear,
         cut_short=lambda: ended[0][1] if ended else None,

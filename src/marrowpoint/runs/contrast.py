@@ -12,6 +12,7 @@ from marrowpoint.needle import Needle
 from marrowpoint.profile import RunLimits
 from marrowpoint.runs.directions import direction_words, known_orientation, unit_vector
 from marrowpoint.runs.onset import Onset, find_onset
+from marrowpoint.runs.pictures import BLACK_SD, GREY, RunPictures
 from marrowpoint.runs.run import ContrastResult, Motion, Run, RunSource, StripPicture
 from marrowpoint.runs.scan import Scan
 from marrowpoint.runs.spread import GridScale, Spread, SpreadSeries, Surroundings, follow_spread, grid_scale, surroundings
@@ -23,7 +24,6 @@ CORRIDOR_MM, LEAK_MM = 1.0, 5.0  # around the needle: its own misregistered edge
 LEAST_MM = 4.0  # beside a moving needle: side of the least area that is called contrast
 STRIP = 6  # pictures of the film strip
 ALL_SIDES = 0.3
-SHOWN_SD = 12.0  # noise SDs that become black in the film strip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,6 +63,31 @@ def follow_contrast(
     NotAssessable
         ``motion`` or ``no_detail``.
     """
+    result, strip, _ = follow_with_pictures(source, scan, onset, picture, known, limits)
+    return result, strip
+
+
+def follow_with_pictures(
+    source: RunSource, scan: Scan, onset: Onset, picture: FloatImage, known: Known, limits: RunLimits
+) -> tuple[ContrastResult, tuple[StripPicture, ...], RunPictures]:
+    """As `follow_contrast`, and the pictures that a person wants to see.
+
+    Parameters
+    ----------
+    source, scan, onset, picture, known, limits
+        As for `follow_contrast`.
+
+    Returns
+    -------
+    result : ContrastResult
+    strip : tuple of StripPicture
+    pictures : RunPictures
+
+    Raises
+    ------
+    NotAssessable
+        As `follow_contrast`.
+    """
     mm_per_px = known.mm_per_px
     reach_px = NEAR_MM / mm_per_px if mm_per_px else 0.3 * max(picture.shape)
     region = bone_region(scan, picture, known.needle, known.bone, reach_px)
@@ -72,10 +97,11 @@ def follow_contrast(
     first = None if onset.place is None else _in_mask(scan, onset, onset.place)
     around = surroundings(subtraction, known.needle, known.bone, known.target, CORRIDOR_MM * per_px, known.travel_px, first)
     plain = _plain(subtraction, onset, scale, source)
+    pictures = RunPictures.of(subtraction, None, inverted=scan.exposure.inverted)
     if subtraction.refusal:
-        return replace(plain, refusal=subtraction.refusal), _strip(subtraction, None, around, onset)
+        return replace(plain, refusal=subtraction.refusal), _strip(subtraction, None, around, onset), pictures
     if around is None:
-        return plain, _strip(subtraction, None, None, onset)
+        return plain, _strip(subtraction, None, None, onset), pictures
     series = follow_spread(subtraction, around, scale)
     branches, least = find_branches(subtraction, series, around, scale)
     least_density = least * float(np.median(subtraction.noise[subtraction.inside]))
@@ -96,7 +122,7 @@ def follow_contrast(
         )
     if series.seen.any():
         done = _described(done, subtraction, series, around, (scale, source))
-    return done, _strip(subtraction, series, around, onset)
+    return done, _strip(subtraction, series, around, onset), replace(pictures, series=series)
 
 
 def _in_mask(scan: Scan, onset: Onset, place: tuple[float, float]) -> tuple[float, float]:
@@ -230,7 +256,7 @@ def _strip(
             StripPicture(
                 frame=frame,
                 label=label,
-                picture=np.clip(0.65 - 0.65 * near / SHOWN_SD, 0, 1).astype(np.float32),
+                picture=np.clip(GREY - GREY * near / BLACK_SD, 0, 1).astype(np.float32),
                 outline=outline,
                 point=None if around is None else around.tip,
             )

@@ -9,6 +9,7 @@ from marrowpoint.assessment import Provenance
 from marrowpoint.errors import MarrowpointError
 from marrowpoint.frame import Calibration, FloatImage, Frame, FrameReference, Mask, View
 from marrowpoint.measurement import Measurement
+from marrowpoint.runs.pictures import RunPictures
 from marrowpoint.runs.spread import Spread
 from marrowpoint.verdict import Verdict
 
@@ -283,6 +284,8 @@ class RunAssessment:
     needle : NeedleResult or None
     contrast : ContrastResult or None
     strip : tuple of StripPicture
+    pictures : RunPictures or None
+        None unless asked for, or where nothing was subtracted.
     verdict : Verdict
     provenance : Provenance
     """
@@ -296,5 +299,6 @@ class RunAssessment:
     needle: NeedleResult | None = None
     contrast: ContrastResult | None = None
     strip: tuple[StripPicture, ...] = ()
+    pictures: RunPictures | None = None
     verdict: Verdict
     provenance: Provenance

@@ -7,7 +7,7 @@ fits into memory and each value is the mean of several pixels.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -55,6 +55,8 @@ class Subtraction:
     mask_frames : tuple of int
     refusal : str
         Why nothing may be read from the subtraction; empty where it may.
+    alignments : dict of int to Alignment
+        Where the mask lies in each frame, refused ones included, for pictures of full size.
     """
 
     frames: tuple[int, ...]
@@ -69,6 +71,7 @@ class Subtraction:
     shifts_px: dict[int, tuple[float, float]]
     mask_frames: tuple[int, ...]
     refusal: str = ""
+    alignments: dict[int, Alignment] = field(default_factory=dict)
 
     def to_grid(self, point: tuple[float, float]) -> tuple[float, float]:
         """A point (row, column) of the mask picture on the grid."""
@@ -189,12 +192,14 @@ class _Work:
         self.stack: list[FloatImage] = []
         self.residuals: dict[int, float] = {}
         self.shifts: dict[int, tuple[float, float]] = {}
+        self.alignments: dict[int, Alignment] = {}
         self.refused: list[int] = []
 
     def add(self, index: int, picture: FloatImage) -> None:
         small = _area(picture, self.shrink)
         found = align(self.template, small, self.now)
         self.now = found
+        self.alignments[index] = found.scaled(self.shrink)
         self.shifts[index] = (found.shift_px[0] * self.shrink, found.shift_px[1] * self.shrink)
         if found.residual_px is not None:
             self.residuals[index] = found.residual_px * self.shrink
@@ -235,6 +240,7 @@ class _Work:
             shifts_px=self.shifts,
             mask_frames=onset.mask_frames,
             refusal=refusal,
+            alignments=self.alignments,
         )
 
 

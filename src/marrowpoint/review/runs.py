@@ -1,0 +1,243 @@
+"""A run as a person reviews it: followed in the background with progress and cancel, then curves, moments and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from marrowpoint.frame import Frame
+from marrowpoint.measurement import Measurement
+from marrowpoint.read import ImageFile
+from marrowpoint.read.times import read_run_facts
+from marrowpoint.report.words import FLAG_WORDS
+from marrowpoint.runs.assess import assess_run
+from marrowpoint.runs.collect import RunRequest, run_source
+from marrowpoint.runs.judge_needle import event_words
+from marrowpoint.runs.run import ContrastResult, NeedleResult, RunAssessment
+
+# how often the frames of a run are gone through, at most; only a progress bar is told by it
+PASSES = 5
+NEEDLE, CONTRAST = "needle", "contrast"
+
+
+class RunCancelled(Exception):  # noqa: N818 - no error: somebody wished it
+    """The person closed the window or stopped the analysis."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """One length or area along a run.
+
+    Parameters
+    ----------
+    title : str
+    unit : str
+    frames : tuple of int
+        From 0, growing.
+    values : tuple of float
+    lower, upper : tuple of float
+        95 % interval; empty where there is none.
+    gaps : tuple of int
+        Places in `frames` before which something was lost: the line is not drawn through.
+    """
+
+    title: str
+    unit: str
+    frames: tuple[int, ...]
+    values: tuple[float, ...]
+    lower: tuple[float, ...] = ()
+    upper: tuple[float, ...] = ()
+    gaps: tuple[int, ...] = ()
+
+    def at(self, frame: int) -> float | None:
+        """The value in a frame, or None where there is none."""
+        return self.values[self.frames.index(frame)] if frame in self.frames else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """Something that happened in a run: its frame (from 0), and how early and late it may have been."""
+
+    frame: int
+    earliest: int
+    latest: int
+    title: str
+    text: str
+
+
+def follow_file(
+    image: ImageFile,
+    request: RunRequest,
+    *,
+    cancelled: Callable[[], bool] = lambda: False,
+    progressed: Callable[[float], None] = lambda share: None,
+) -> RunAssessment:
+    """Follow needle and contrast through a file, for a thread beside the window.
+
+    Parameters
+    ----------
+    image : ImageFile
+    request : RunRequest
+    cancelled : callable
+        Asked before each frame is read.
+    progressed : callable
+        Told the share that is done, 0 to 1.
+
+    Returns
+    -------
+    RunAssessment
+        With its pictures.
+
+    Raises
+    ------
+    RunCancelled
+    MarrowpointError
+        Where not one frame can be read.
+    """
+    source = run_source(image, request)
+    total, read = PASSES * max(read_run_facts(image).frames, 1), 0
+
+    def frames() -> Iterator[Frame]:
+        nonlocal read
+        for frame in source.frames():
+            if cancelled():
+                raise RunCancelled
+            read += 1
+            progressed(min(read / total, 0.99))
+            yield frame
+
+    return assess_run(
+        replace(source, frames=frames),
+        profile=request.profile,
+        network=request.network,
+        outer_diameter_mm=request.outer_diameter_mm,
+        keep_pictures=True,
+    )
+
+
+def subjects(run: RunAssessment) -> tuple[str, ...]:
+    """What of a run has curves, the one that its verdict is about first: ``needle``, ``contrast``."""
+    told = []
+    if run.contrast is not None and any(spread.seen_area > 0 for spread in run.contrast.spreads):
+        told.append(CONTRAST)
+    if run.needle is not None and needle_curves(run.needle):
+        told.append(NEEDLE)
+    return tuple(told)
+
+
+def curves_of(run: RunAssessment, subject: str) -> tuple[Curve, ...]:
+    """The curves of needle or contrast."""
+    if subject == CONTRAST:
+        return () if run.contrast is None else contrast_curves(run.contrast)
+    return () if run.needle is None else needle_curves(run.needle)
+
+
+def needle_curves(needle: NeedleResult) -> tuple[Curve, ...]:
+    """Tip to cortex, and the way along the shaft.
+
+    Parameters
+    ----------
+    needle : NeedleResult
+
+    Returns
+    -------
+    tuple of Curve
+        Without those that have fewer than two values.
+    """
+    told = []
+    for title, name in (("Tip to outline", "tip_to_cortex"), ("Depth: way along the shaft", "advance")):
+        known: list[tuple[int, Measurement]] = [
+            (point.frame, getattr(point, name)) for point in needle.points if getattr(point, name) is not None
+        ]
+        if len(known) < 2:
+            continue
+        missing = [point.frame for point in needle.points if point.state == "lost"]
+        frames = tuple(frame for frame, _ in known)
+        told.append(
+            Curve(
+                title=title,
+                unit=needle.unit,
+                frames=frames,
+                values=tuple(found.value for _, found in known),
+                lower=tuple(found.lower for _, found in known),
+                upper=tuple(found.upper for _, found in known),
+                gaps=tuple(k for k in range(1, len(frames)) if any(frames[k - 1] < lost < frames[k] for lost in missing)),
+            )
+        )
+    return tuple(told)
+
+
+def contrast_curves(contrast: ContrastResult) -> tuple[Curve, ...]:
+    """Area, front and density of the contrast."""
+    frames = tuple(spread.frame for spread in contrast.spreads)
+    unit = contrast.unit
+    return (
+        Curve(title="Area", unit=f"{unit}\u00b2", frames=frames, values=tuple(spread.area for spread in contrast.spreads)),
+        Curve(title="Front from the tip", unit=unit, frames=frames, values=tuple(spread.front for spread in contrast.spreads)),
+        Curve(
+            title="Density" if contrast.log_linear else "Density (grey)",
+            unit="",
+            frames=frames,
+            values=tuple(spread.density for spread in contrast.spreads),
+        ),
+    )
+
+
+def moments_of(run: RunAssessment, subject: str) -> tuple[Moment, ...]:
+    """What happened, in order of time.
+
+    Parameters
+    ----------
+    run : RunAssessment
+    subject : str
+
+    Returns
+    -------
+    tuple of Moment
+    """
+    if subject == NEEDLE:
+        return () if run.needle is None else tuple(
+            Moment(
+                frame=event.frame, earliest=event.earliest, latest=event.latest, title=event.code.replace("_", " "),
+                text=f"{event_words(event)}.",
+            )
+            for event in run.needle.events
+        )  # fmt: skip
+    if run.contrast is None:
+        return ()
+    told = []
+    for title, frame in (("contrast first seen", run.contrast.onset), ("most contrast", run.contrast.peak)):
+        if frame is not None:
+            told.append(Moment(frame=frame, earliest=frame, latest=frame, title=title, text=f"{title}: {frame_words(run, frame)}."))
+    return tuple(sorted(told, key=lambda moment: moment.frame))
+
+
+def frame_words(run: RunAssessment, frame: int) -> str:
+    """A frame (from 0) as ``frame 13, 2.40 s``."""
+    seconds = run.times.seconds
+    return f"frame {frame + 1}" if seconds is None or frame >= len(seconds) else f"frame {frame + 1}, {seconds[frame]:.2f} s"
+
+
+def run_sentences(run: RunAssessment) -> tuple[str, ...]:
+    """Why the run got its verdict, what is missing, and how much of it could be used; each once."""
+    told = [reason.text for reason in run.verdict.reasons if reason.text != run.verdict.text]
+    told += [f"{FLAG_WORDS[flag][0].upper()}{FLAG_WORDS[flag][1:]}." for flag in run.verdict.flags]
+    contrast = run.contrast
+    if contrast is not None:
+        told.append(
+            f"Picture before contrast: mean of frames {contrast.mask_frames[0] + 1} to {contrast.mask_frames[-1] + 1}."
+            if contrast.mask_frames
+            else ""
+        )
+        if contrast.motion.refused:
+            told.append(f"{contrast.motion.refused} frames are refused because the bone moved.")
+        if contrast.in_bone is not None:
+            told.append(f"{100 * contrast.in_bone:.0f} % of the contrast is projected over the bone.")
+        if contrast.washout is not None:
+            told.append(f"At the end {100 * contrast.washout:.0f} % of the highest density is left.")
+    if run.needle is not None:
+        told.append(f"Needle found in {100 * run.needle.followed_share:.0f} % of the frames.")
+    if run.copies:
+        told.append(f"{len(run.copies)} frames repeat the one before.")
+    told += [f"{code.replace('_', ' ').capitalize()} at {frame_words(run, frame)}." for frame, code in run.changes]
+    return tuple(dict.fromkeys(text for text in told if text))
