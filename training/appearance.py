@@ -80,11 +80,12 @@ def display(rng: np.random.Generator, x: np.ndarray, field: np.ndarray) -> np.nd
     if rng.random() < 0.2:
         r, c = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j].astype(np.float32)
         x = x + x.std() * rng.uniform(-0.5, 0.5) * (r * rng.normal() + c * rng.normal() + 0.7 * (r * r + c * c) * rng.normal())
+    burnt = rng.random() < 0.65  # air and thin flesh beside the patient are burnt out in most saved frames
     low, high = np.percentile(
-        x[field], [rng.uniform(0, 20) if rng.random() < 0.5 else 0.2, rng.uniform(88, 100) if rng.random() < 0.4 else 99.8]
+        x[field], [rng.uniform(0, 32) if burnt else 0.2, rng.uniform(88, 100) if rng.random() < 0.4 else 99.8]
     )
     wide = max(high - low, 1e-3)
-    x = np.clip((x - low + wide * rng.uniform(0, 0.3)) / (wide * rng.uniform(1, 1.6)), 0, 1)
+    x = np.clip((x - low + wide * rng.uniform(0, 0.04 if burnt else 0.3)) / (wide * rng.uniform(1, 1.6)), 0, 1)
     choice = rng.random()
     if choice < 0.4:
         x = x ** np.exp(rng.normal(0, 0.4))
