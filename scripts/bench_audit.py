@@ -1,10 +1,11 @@
 """What an audit costs beside `analyze`, what a second core brings, what dask costs; ratios, measured side by side in one run.
 
     python scripts/bench_audit.py [FOLDER] [--frames 60] [--rounds 1] [--no-dask]
-    python scripts/bench_audit.py --memory 2000
+    python scripts/bench_audit.py [FOLDER] --memory 2000 [--side 320] [--workers 1]
 
 Without FOLDER: the development set beside the checkout, else the package's sample frames. Imports and the model are loaded
-before the clock starts. `--memory` repeats small frames under new UIDs and prints how the memory of audit and worker grows.
+before the clock starts. `--memory` runs the whole command over frames that are repeated under new UIDs, made small, and prints
+what memory the audit and each of its workers hold, every twentieth of the way and until the report is written.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from functools import partial
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import cv2
@@ -34,7 +35,7 @@ from marrowpoint.audit.cluster import Cluster
 from marrowpoint.audit.engine import Run, run_audit
 from marrowpoint.audit.pool import Pool
 from marrowpoint.audit.store import open_audit
-from marrowpoint.audit.task import FileTask, FrameDone, Job, program_fingerprint
+from marrowpoint.audit.task import FileTask, Job, program_fingerprint
 from marrowpoint.fluoroscopy.prior import BoneNetwork, load_network
 from marrowpoint.read import ImageFile, find_images, read_profile
 from marrowpoint.report.results import write_results
@@ -153,42 +154,86 @@ def compare(files: list[Path], rounds: int, *, dask: bool) -> None:
 
 
 def resident_mb(pid: int | str) -> float:
-    """Memory of a process [MB]; Linux only."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) / 1024
-    return float("nan")
+    """Memory of a process [MB], 0 where it has ended; Linux only."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS"):
+                return int(line.split()[1]) / 1024
+    return 0.0
 
 
-def memory(files: list[Path], frames: int) -> None:
-    network = load_network()
-    job = job_with(network)
+def children_of(pid: int) -> list[int]:
+    """Direct children; Linux only."""
+    with suppress(OSError):
+        lists = [task.read_text() for task in Path(f"/proc/{pid}/task").glob("*/children")]
+        return [int(child) for told in lists for child in told.split()]
+    return []
+
+
+def repeated(files: list[Path], place: Path, frames: int, side_px: int) -> None:
+    """The files again and again under new UIDs, three a study, made smaller so that many take no hours."""
+    for k in range(frames):
+        header = pydicom.dcmread(files[k % len(files)])
+        pixels, step = header.pixel_array, max(header.Rows, header.Columns) / side_px
+        if step > 1:
+            pixels = cv2.resize(pixels, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA)
+            for keyword in ("ImagerPixelSpacing", "PixelSpacing"):
+                if header.get(keyword):
+                    setattr(header, keyword, [f"{float(value) * step:.6f}" for value in header[keyword].value])
+        syntax = pydicom.uid.ExplicitVRLittleEndian
+        header.set_pixel_data(pixels, header.PhotometricInterpretation, header.BitsStored, generate_instance_uid=False)
+        header.file_meta.TransferSyntaxUID = syntax
+        header.StudyInstanceUID = f"1.2.826.0.1.3680043.8.498.77.{k // 3}"
+        header.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID = f"1.2.826.0.1.3680043.8.498.78.{k}"
+        header.save_as(place / f"{k:05d}.dcm")
+
+
+def memory(files: list[Path], frames: int, side_px: int, workers: int) -> None:
+    """Memory of the whole command, from the first file to the report."""
     with tempfile.TemporaryDirectory() as name:
         place, out = Path(name) / "files", Path(name) / "out"
         place.mkdir()
-        out.mkdir()
-        for k in range(frames):
-            header = pydicom.dcmread(files[k % len(files)])
-            header.StudyInstanceUID = f"1.2.826.0.1.3680043.8.498.77.{k // 3}"
-            header.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID = f"1.2.826.0.1.3680043.8.498.78.{k}"
-            header.save_as(place / f"{k:05d}.dcm")
-        images = list(find_images([place]))
-        with closing(open_audit(out / "audit.sqlite", create=True)) as db, Pool(job, 1, limit_s=300) as pool:
-            run_audit(db, out, images, job, partial(_watched, pool, frames))
+        repeated(files, place, frames, side_px)
+        began = time.perf_counter()
+        command = [sys.executable, "-m", "marrowpoint", "audit", str(place), "--out", str(out), "--workers", str(workers)]
+        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        with subprocess.Popen(command, **silent) as child:
+            say_memory(child, out / "audit.sqlite", frames, began)
         kept = sum(path.stat().st_size for path in (out / "overlays").rglob("*.png")) / frames / 1024
         base = (out / "audit.sqlite").stat().st_size / frames / 1024
-        print(f"disk a frame: database {base:.1f} kB, overlay {kept:.1f} kB")
+        print(f"exit status {child.returncode}; disk a frame: database {base:.1f} kB, overlay {kept:.1f} kB")
 
 
-def _watched(pool: Pool, frames: int, tasks):
-    done = 0
-    for task, event in pool.run(tasks):
-        yield task, event
-        if isinstance(event, FrameDone):
-            done += 1
-            if done % max(frames // 20, 1) == 0:
-                worker = resident_mb(pool.pids()[0])
-                print(f"  {done:6d} frames: audit {resident_mb('self'):6.0f} MB, worker {worker:6.0f} MB", flush=True)
+def say_memory(child: subprocess.Popen[bytes], database: Path, frames: int, began: float) -> None:
+    """A line every so many frames and one at the end of each step, with the most that was seen since the line before."""
+    most: dict[int, float] = {}
+    told = ("", -1)
+    step_frames = max(frames // 20, 1)
+    while child.poll() is None:
+        time.sleep(1.0)
+        own = resident_mb(child.pid)
+        workers = [resident_mb(pid) for pid in children_of(child.pid)]
+        most = {k: max(most.get(k, 0.0), value) for k, value in enumerate([own, *workers])} | {
+            k: value for k, value in most.items() if k > len(workers)
+        }
+        state, done = progress_of(database)
+        if (state, done // step_frames) != told:
+            told = (state, done // step_frames)
+            spent_s = time.perf_counter() - began
+            of_workers = " ".join(f"{value:5.0f}" for value in list(most.values())[1:])
+            how_far = f"{spent_s:6.0f} s {state:10s} {done:6d} frames"
+            print(f"  {how_far}: audit {most[0]:5.0f} MB, workers {of_workers} MB", flush=True)
+            most = {}
+    print(f"  {time.perf_counter() - began:6.0f} s ended, at its end: audit {most.get(0, 0.0):5.0f} MB")
+
+
+def progress_of(database: Path) -> tuple[str, int]:
+    """What the audit is doing, and frames done, as its database says to a reader."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=5)) as db:
+        (done,) = db.execute("SELECT count(*) FROM timings").fetchone()
+        (state,) = db.execute("SELECT value FROM facts WHERE name = 'state'").fetchone()
+        return json.loads(state), done
+    return "starting", 0
 
 
 def main() -> None:
@@ -198,10 +243,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--no-dask", action="store_true")
     parser.add_argument("--memory", type=int, metavar="FRAMES")
+    parser.add_argument("--side", type=int, default=320, help="longer side of the repeated frames [px]")
+    parser.add_argument("--workers", type=int, default=1)
     asked = parser.parse_args()
     cv2.setNumThreads(1)
     if asked.memory:
-        memory(files_of(asked.folder, 30), asked.memory)
+        memory(files_of(asked.folder, 30), asked.memory, asked.side, asked.workers)
     else:
         compare(files_of(asked.folder, asked.frames), asked.rounds, dask=not asked.no_dask)
 
