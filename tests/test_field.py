@@ -23,6 +23,16 @@ def test_the_collimated_field_is_found(kind, level):
     assert overlap(find_field(pixels, np.ones(field.shape, bool)), field) > 0.97
 
 
+def test_all_four_blades_are_found():
+    """The border has two points a row, left and right: a sample of them must not be all left."""
+    rng = np.random.default_rng(3)
+    pixels = np.ones((512, 512), np.float32)
+    field = np.zeros(pixels.shape, bool)
+    field[30:470, 40:500] = True
+    pixels[field] = rng.uniform(0.2, 0.7, field.sum())
+    assert overlap(find_field(pixels, np.ones(field.shape, bool)), field) > 0.98
+
+
 def test_an_open_frame_is_all_field():
     assert find_field(PICTURE, np.ones(PICTURE.shape, bool)).all()
 

@@ -42,8 +42,9 @@ def find_aperture(small: FloatImage, border: Mask) -> Mask:
     field = np.ones(border.shape, bool)
     picture = _picture(~border)
     points = _sharp_points(small, border, picture)
-    stride = max(1, len(points) // MOST_POINTS)
-    points = points[::stride]
+    stride = max(1.0, len(points) / MOST_POINTS)
+    if stride > 1:  # at random (seeded): they stand in rows, so every second one may be the left blade's alone
+        points = points[np.random.default_rng(0).permutation(len(points))[:MOST_POINTS]]
     if len(points) < 20:
         return field
     side = max(border.shape)
@@ -132,7 +133,7 @@ def _seen_arc(points: Floats, circle: tuple[float, float, float], shape: tuple[i
     return len(seen) / max(int(inside.sum()), 9)
 
 
-def _blades(points: Floats, hull: Floats, least: float, stride: int) -> list[tuple[float, float, float]]:
+def _blades(points: Floats, hull: Floats, least: float, stride: float) -> list[tuple[float, float, float]]:
     """Lines (normal row, normal column, offset) with the picture at smaller offsets, longest first, at most four."""
     blades: list[tuple[float, float, float]] = []
     angles = np.radians(np.arange(0.0, 360.0, 0.5))
