@@ -3,7 +3,9 @@
 
 usage: python scripts/strata.py SET RESULTS
 
-SET holds PERSON/truth.json and PERSON/STUDY/VIEW_hipbone.png, RESULTS holds PERSON/results.jsonl and PERSON/masks.
+SET holds PERSON/truth.json, PERSON/STUDY/VIEW.dcm and VIEW_hipbone.png, RESULTS holds PERSON/results.jsonl and PERSON/masks.
+The display curve is no part of the truth; it is read from the picture: how much of it is burnt out to one extreme value, and
+whether the grey of the hip bone is dark, middle or bright.
 """
 
 from __future__ import annotations
@@ -15,6 +17,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
+from marrowpoint import find_images, read_frames, read_profile
+
+BURNT = 0.01  # of the range: as good as the extreme value
 
 
 def rows(truths: Path, results: Path) -> list[dict]:
@@ -31,6 +37,16 @@ def rows(truths: Path, results: Path) -> list[dict]:
     return out
 
 
+def shown(file: Path, bone: np.ndarray, bone_white: bool) -> tuple[str, str]:
+    """How much of a picture is burnt out, and how bright the bone is shown."""
+    frame = next(iter(read_frames(next(iter(find_images([file]))), scale=read_profile(None).scale)))
+    grey = frame.pixels if bone_white else 1 - frame.pixels
+    grey = (grey - grey.min()) / max(float(np.ptp(grey)), 1e-6)
+    burnt, middle = float((grey < BURNT).mean()), float(np.median(grey[bone]))
+    burnt_name = "up to 10 %" if burnt <= 0.1 else "10 to 30 %" if burnt <= 0.3 else "over 30 %"
+    return burnt_name, "dark" if middle < 0.35 else "middle" if middle < 0.65 else "bright"
+
+
 def measured(truth: dict, record: dict, folder: Path, results: Path) -> dict:
     """Errors of one frame beside what it was made of."""
     needle, lengths = record["needle"], record["measurements"] or {}
@@ -45,7 +61,10 @@ def measured(truth: dict, record: dict, folder: Path, results: Path) -> dict:
     bone = cv2.imread(str(folder / f"{truth['id']}_hipbone.png"), 0) > 127
     dice = 2 * (found & bone).sum() / max(found.sum() + bone.sum(), 1)
     counts = truth["mean_counts"]
+    burnt, grey = shown(folder / f"{truth['id']}.dcm", bone, truth["bone_white"])
     return {
+        "burnt out": burnt, "hip bone shown": grey, "bone is": "bright" if truth["bone_white"] else "dark",
+        "bits": str(truth["dicom"]["bits"]), "second instrument": str(truth["distractor"] is not None).lower(),
         "view": truth["view"], "person": folder.name, "rows": str(bone.shape[0]), "field": truth["fov"],
         "dose": "under 100" if counts < 100 else "100 to 300" if counts < 300 else "300 and more",
         "tip": tip, "error": error, "covered": covered, "dice": dice, "code": record["verdict"]["code"],
@@ -59,7 +78,8 @@ def main() -> None:
     heads = (*heads, "covered", "answered")
     print("| " + " | ".join(heads) + " |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for key in ("view", "person", "rows", "dose", "field"):
+    keys = ("view", "person", "rows", "dose", "field", "bone is", "bits", "burnt out", "hip bone shown", "second instrument")
+    for key in keys:
         groups = defaultdict(list)
         for frame in frames:
             groups[frame[key]].append(frame)
@@ -69,9 +89,10 @@ def main() -> None:
             dice = [f["dice"] for f in group]
             tips = np.mean([f["tip"] is not None and f["tip"] < 2 for f in group])
             answered = np.mean([f["code"] != "not_assessable" for f in group])
+            middle = f"{np.median(errors):.2f} | {np.mean(cover):.0%}" if errors else "- | -"
             print(
                 f"| {key} {name} | {len(group)} | {tips:.0%} | {np.median(dice):.2f} | {np.percentile(dice, 10):.2f}"
-                f" | {len(errors)} | {np.median(errors):.2f} | {np.mean(cover):.0%} | {answered:.0%} |"
+                f" | {len(errors)} | {middle} | {answered:.0%} |"
             )
     print()
     for name in sorted({f["placement"] for f in frames}):
