@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from marrowpoint.frame import ViewKind
 from marrowpoint.measurement import Bound, Measurement, Unit
 from marrowpoint.study import judge_studies, judge_study
-from marrowpoint.study.evidence import pooled_thickness
+from marrowpoint.study.thickness import pooled_thickness
 from marrowpoint.verdict import Code, Flag, Severity
 
 GOOD = (

@@ -56,7 +56,7 @@ def draw(renderer: Renderer, trees: list[cKDTree], size: int):
         kept, renderer.rng = renderer.rng, np.random.default_rng(body)  # one body, one needle in all views
         picture = renderer.picture(hip, placed, False, shot, mapped=False)
         renderer.rng = kept
-        source, corner, right, down, beam, sid, _ = shot
+        right, beam, sid = shot[2], shot[4], shot[5]
         at = project(np.stack([tip, tip + 0.1 * axis]), *shot[:6])[:, :2]
         views.append(
             dict(
@@ -70,6 +70,7 @@ def draw(renderer: Renderer, trees: list[cKDTree], size: int):
                 beam_deg=float(np.degrees(np.arccos(abs(axis @ beam)))),
                 sid_mm=float(sid),
                 pitch_mm=float(np.linalg.norm(right)),
+                sod_mm=float((tip - shot[0]) @ beam - rng.normal(0, 15)),
                 shaft_px=_shaft_px(picture["masks"][2] > 0, at),
             )
         )

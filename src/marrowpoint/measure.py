@@ -127,7 +127,8 @@ def measure_placement(
     inside = distance.value > 0
     entry, depth, reserve = _along_the_shaft(scene) if inside and not needle.end_on else (None, None, None)
     width = _in_plane_width(scene) if inside else None
-    thickness = _thickness(scene, width, profile) if inside else None
+    mapped = _mapped_thickness(scene) if inside else None
+    thickness = _thickness(mapped, width, profile) if inside else None
     margin, thin_point = _thin_margin(scene, profile) if inside else (None, None)
     near = margin is not None and margin.unit is Unit.MM and margin.value < profile.verdict.thin_margin_mm
     if thickness is None:
@@ -142,6 +143,7 @@ def measure_placement(
         far_cortex_reserve=reserve,
         in_plane_width=width,
         bone_thickness=thickness,
+        mapped_thickness=mapped,
         thin_bone_margin=margin,
         nearest_thin=thin_point,
         thin_bone_near=near,
@@ -283,25 +285,32 @@ def _in_plane_width(scene: _Scene) -> Measurement | None:
     return scene.measurement(value, drawn, Bound.UPPER, "largest disc in the outline that holds the tip")
 
 
-def _thickness(scene: _Scene, width: Measurement | None, profile: Profile) -> Measurement | None:
-    in_mm = width if width is not None and width.unit is Unit.MM else None
+def _mapped_thickness(scene: _Scene) -> Measurement | None:
     thickness = scene.cortex.thickness
     found = thickness_at(thickness, scene.tips, scene.draws.map) if thickness is not None else None
-    if found is None:
+    if thickness is None or found is None:
+        return None
+    value, lower, upper = found
+    return Measurement(
+        value=value, lower=min(lower, value), upper=max(upper, value), unit=Unit.MM, bound=Bound.ESTIMATE,
+        method=thickness.method,
+    )  # fmt: skip
+
+
+def _thickness(mapped: Measurement | None, width: Measurement | None, profile: Profile) -> Measurement | None:
+    in_mm = width if width is not None and width.unit is Unit.MM else None
+    if mapped is None:
         if in_mm is None or in_mm.upper >= profile.verdict.thick_from_mm:
             return None
         return Measurement(
             value=in_mm.value, lower=0.0, upper=in_mm.upper, unit=Unit.MM, bound=Bound.UPPER, method=in_mm.method
         )
     cap = in_mm.upper if in_mm is not None else np.inf
-    value, lower, upper = (min(x, cap) for x in found)
+    value, lower, upper = (min(x, cap) for x in (mapped.value, mapped.lower, mapped.upper))
     if lower < profile.verdict.thin_below_mm and upper >= profile.verdict.thick_from_mm:
         return None  # from thin to thick: a number here would say more than the map knows
-    assert thickness is not None
-    method = thickness.method + ("; held below the in-plane width" if found[2] > cap else "")
-    return Measurement(
-        value=value, lower=min(lower, value), upper=max(upper, value), unit=Unit.MM, bound=Bound.ESTIMATE, method=method
-    )
+    method = mapped.method + ("; held below the in-plane width" if mapped.upper > cap else "")
+    return Measurement(value=value, lower=lower, upper=upper, unit=Unit.MM, bound=Bound.ESTIMATE, method=method)
 
 
 def _thin_margin(scene: _Scene, profile: Profile) -> tuple[Measurement | None, tuple[float, float] | None]:

@@ -23,6 +23,9 @@ class Placement:
         before it enters lengthens it.
     bone_thickness : Measurement or None
         Local thickness at the tip, outer table to outer table.
+    mapped_thickness : Measurement or None
+        What the thickness map says at the tip, however little it knows and whatever the outline allows: only several views
+        together may make something of it (`study.thickness`).
     in_plane_width : Measurement or None
         Largest inscribed disc of the outline that holds the tip: an upper bound of the thickness.
     thin_bone_margin : Measurement or None
@@ -51,6 +54,7 @@ class Placement:
     tip_to_cortex: Measurement | None = None
     insertion_depth: Measurement | None = None
     bone_thickness: Measurement | None = None
+    mapped_thickness: Measurement | None = None
     in_plane_width: Measurement | None = None
     thin_bone_margin: Measurement | None = None
     far_cortex_reserve: Measurement | None = None

@@ -25,9 +25,7 @@ class _Camera:
     centre: Points  # (row, column) of the principal ray [px]
 
 
-def epipolar_line(
-    point: tuple[float, float], first: Assessment, second: Assessment, zero: ZeroView
-) -> Points | None:
+def epipolar_line(point: tuple[float, float], first: Assessment, second: Assessment, zero: ZeroView) -> Points | None:
     """The line of the second view on which a point of the first must lie.
 
     Both views are taken as centred on one isocentre, without turn in their plane (Hartley and Zisserman 2004, chapter 9, for

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import sqrt
 
 from marrowpoint.assessment import Assessment
 from marrowpoint.frame import ViewKind
-from marrowpoint.measurement import Bound, Measurement, Unit
+from marrowpoint.measurement import Measurement, Unit
 from marrowpoint.profile import Profile
 from marrowpoint.study.depth import Depth, true_depth
 from marrowpoint.study.geometry import separation_deg
 from marrowpoint.study.group import zero_view_of
 from marrowpoint.study.sight import sight_of
+from marrowpoint.study.thickness import Fusion, fused_thickness, packaged_fusion, pooled_thickness
 from marrowpoint.study.triangulate import Shaft, TipPoint, triangulate_shaft, triangulate_tip
 from marrowpoint.verdict import Code, Reason
-
-# errors of one method in several views of one bone go together; half of the variance is taken as shared
-SHARED_VARIANCE = 0.5
 
 # what the second view of a complementary pair may be, beside a tangential one (design section 4)
 ACROSS = frozenset({ViewKind.AP, ViewKind.ILIAC_OBLIQUE, ViewKind.LATERAL})
@@ -33,6 +30,9 @@ class Evidence:
     ----------
     adequate : tuple of Assessment
         Distinct fluoroscopic frames with an answer.
+    wide : tuple of Assessment
+        Distinct frames that were refused only because their distance is not known well enough, but whose whole interval lies
+        inside the outline, or outside it: intervals decide, and so they may bear witness beside others.
     dropped : tuple of Reason
         Frames that do not count, and why.
     shaft : Shaft or None
@@ -47,12 +47,18 @@ class Evidence:
     """
 
     adequate: tuple[Assessment, ...]
+    wide: tuple[Assessment, ...]
     dropped: tuple[Reason, ...]
     shaft: Shaft | None
     tip: TipPoint | None
     depth: Depth | None
     thickness: Measurement | None
     complementary: bool
+
+    @property
+    def usable(self) -> tuple[Assessment, ...]:
+        """Frames that may bear witness."""
+        return (*self.adequate, *self.wide)
 
 
 def frame_name(assessment: Assessment) -> str:
@@ -72,28 +78,53 @@ def gather(assessments: Sequence[Assessment], profile: Profile) -> Evidence:
     -------
     Evidence
     """
-    adequate, dropped = _adequate(assessments)
-    zero = zero_view_of(adequate)
-    seen = [(assessment, sight) for assessment in adequate if (sight := sight_of(assessment, zero)) is not None]
+    distinct, twice = _distinct(assessments)
+    adequate, wide, dropped = _sorted(distinct)
+    usable = (*adequate, *wide)
+    zero = zero_view_of(distinct)
+    # a needle that is seen says its direction, whatever is known of the bone in that view
+    seen = [(assessment, sight) for assessment in distinct if (sight := sight_of(assessment, zero)) is not None]
     sights = [sight for _, sight in seen]
     shaft = triangulate_shaft(sights, profile.study)
     depth = None
     if shaft is not None:
-        projected = [assessment.placement.insertion_depth if assessment.placement else None for assessment, _ in seen]
+        projected = [_depth_of(assessment) if assessment in usable else None for assessment, _ in seen]
         depth = true_depth(projected, shaft.sines)
-    widths = [assessment.placement.bone_thickness for assessment in adequate if assessment.placement]
     return Evidence(
         adequate=adequate,
-        dropped=dropped,
+        wide=wide,
+        dropped=(*twice, *dropped),
         shaft=shaft,
         tip=triangulate_tip(sights, profile.study),
         depth=depth,
-        thickness=pooled_thickness([width for width in widths if width is not None]),
-        complementary=_complementary(adequate, profile),
+        thickness=_thickness(usable, packaged_fusion()),
+        complementary=_complementary(usable, profile),
     )
 
 
-def _adequate(assessments: Sequence[Assessment]) -> tuple[tuple[Assessment, ...], tuple[Reason, ...]]:
+def certain_side(assessment: Assessment) -> int:
+    """1 where the whole interval of the distance to the outline lies inside it, -1 where it lies outside, 0 else."""
+    distance = assessment.placement.tip_to_cortex if assessment.placement else None
+    if distance is None or distance.unit is not Unit.MM or distance.lower <= 0 <= distance.upper:
+        return 0
+    return 1 if distance.lower > 0 else -1
+
+
+def said(assessment: Assessment) -> Code:
+    """Verdict of a frame, or what its wide interval says for sure."""
+    if assessment.verdict.code is not Code.NOT_ASSESSABLE or assessment.placement is None:
+        return assessment.verdict.code
+    side = certain_side(assessment)
+    if side < 0:
+        return Code.BREACH_SUSPECTED if assessment.placement.shaft_crosses_bone else Code.OUTSIDE_BONE
+    return Code.PROJECTED_INSIDE if side > 0 else Code.NOT_ASSESSABLE
+
+
+def _depth_of(assessment: Assessment) -> Measurement | None:
+    return assessment.placement.insertion_depth if assessment.placement else None
+
+
+def _distinct(assessments: Sequence[Assessment]) -> tuple[tuple[Assessment, ...], tuple[Reason, ...]]:
     kept: list[Assessment] = []
     dropped: list[Reason] = []
     hashes: dict[str, str] = {}
@@ -101,56 +132,49 @@ def _adequate(assessments: Sequence[Assessment]) -> tuple[tuple[Assessment, ...]
         name, digest = frame_name(assessment), assessment.frame.reference.pixel_sha256
         if digest and digest in hashes:
             dropped.append(Reason(code="duplicate_picture", text=f"{name} is the same picture as {hashes[digest]}."))
-            continue
-        hashes[digest] = name
-        if assessment.verdict.code in (Code.ABOVE_CORTEX, Code.AT_OR_BEYOND_CORTEX):
-            text = f"{name} is an ultrasound frame, which cannot tell depth in bone."
-            dropped.append(Reason(code="ultrasound_frame", text=text))
-        elif assessment.verdict.code is Code.NOT_ASSESSABLE or assessment.placement is None:
-            causes = "; ".join(reason.text for reason in assessment.verdict.reasons) or assessment.verdict.text
-            dropped.append(Reason(code="frame_not_assessable", text=f"{name}: {causes}"))
         else:
+            hashes[digest] = name
             kept.append(assessment)
     return tuple(kept), tuple(dropped)
 
 
-def pooled_thickness(widths: Sequence[Measurement]) -> Measurement | None:
-    """One thickness from several views of the same bone.
-
-    Parameters
-    ----------
-    widths : sequence of Measurement
-        Thickness at the tip in each view; those that are only upper bounds do not raise the pooled value.
-
-    Returns
-    -------
-    Measurement or None
-        Mean of the estimates. The doubt shrinks only as far as the views err independently (half of the variance), and reaches
-        down to the lowest upper limit where the views disagree. None where no view estimates it in mm.
-    """
-    estimates = [width for width in widths if width.bound is Bound.ESTIMATE and width.unit is Unit.MM]
-    caps = [width.upper for width in widths if width.unit is Unit.MM]
-    if not estimates:
-        return None
-    count = len(estimates)
-    shrink = sqrt((1 + (count - 1) * SHARED_VARIANCE) / count)
-    mean = sum(width.value for width in estimates) / count
-    below = shrink * sum(width.value - width.lower for width in estimates) / count
-    above = shrink * sum(width.upper - width.value for width in estimates) / count
-    value = min(mean, *caps)
-    # disagreement is not averaged away: a view that ends below the others' mean pulls the lower limit down to its own
-    lower = min([max(value - below, 0.0), *(width.lower for width in estimates if width.upper < mean)])
-    return Measurement(
-        value=value, lower=lower, upper=max(value, min(mean + above, *caps)), unit=Unit.MM,
-        bound=Bound.ESTIMATE, method=f"pooled over {count} view(s): {estimates[0].method}",
-    )  # fmt: skip
+def _sorted(
+    distinct: Sequence[Assessment],
+) -> tuple[tuple[Assessment, ...], tuple[Assessment, ...], tuple[Reason, ...]]:
+    """Frames with an answer, frames whose interval is wide but certain, and why the others do not count."""
+    kept: list[Assessment] = []
+    wide: list[Assessment] = []
+    dropped: list[Reason] = []
+    for assessment in distinct:
+        name, verdict = frame_name(assessment), assessment.verdict
+        if verdict.code in (Code.ABOVE_CORTEX, Code.AT_OR_BEYOND_CORTEX):
+            text = f"{name} is an ultrasound frame, which cannot tell depth in bone."
+            dropped.append(Reason(code="ultrasound_frame", text=text))
+        elif verdict.code is not Code.NOT_ASSESSABLE and assessment.placement is not None:
+            kept.append(assessment)
+        elif any(reason.code == "too_uncertain" for reason in verdict.reasons) and certain_side(assessment):
+            wide.append(assessment)
+        else:
+            causes = "; ".join(reason.text for reason in verdict.reasons) or verdict.text
+            dropped.append(Reason(code="frame_not_assessable", text=f"{name}: {causes}"))
+    return tuple(kept), tuple(wide), tuple(dropped)
 
 
-def _complementary(adequate: Sequence[Assessment], profile: Profile) -> bool:
-    zero = zero_view_of(adequate)
-    kinds = {assessment.frame.view.kind for assessment in adequate}
+def _thickness(frames: Sequence[Assessment], fusion: Fusion | None) -> Measurement | None:
+    placements = [assessment.placement for assessment in frames if assessment.placement]
+    models = {assessment.cortex.model_sha256 for assessment in frames if assessment.cortex is not None}
+    readings = [placement.mapped_thickness for placement in placements if placement.mapped_thickness is not None]
+    if fusion is not None and readings and models == {fusion.model_sha256}:
+        bounds = [placement.in_plane_width for placement in placements if placement.in_plane_width is not None]
+        return fused_thickness(readings, bounds, fusion)
+    return pooled_thickness([placement.bone_thickness for placement in placements if placement.bone_thickness is not None])
+
+
+def _complementary(usable: Sequence[Assessment], profile: Profile) -> bool:
+    zero = zero_view_of(usable)
+    kinds = {assessment.frame.view.kind for assessment in usable}
     if ViewKind.TANGENTIAL in kinds and kinds & ACROSS:
         return True
-    sights = [sight for assessment in adequate if (sight := sight_of(assessment, zero)) is not None]
+    sights = [sight for assessment in usable if (sight := sight_of(assessment, zero)) is not None]
     limit = profile.verdict.complementary_from_deg
     return any(separation_deg(a.beam, b.beam) >= limit for a, b in combinations(sights, 2))

@@ -11,7 +11,7 @@ from itertools import combinations
 from marrowpoint.assessment import Assessment, StudyAssessment
 from marrowpoint.case import Site
 from marrowpoint.profile import Profile
-from marrowpoint.study.evidence import Evidence, frame_name, gather
+from marrowpoint.study.evidence import Evidence, certain_side, frame_name, gather, said
 from marrowpoint.study.geometry import separation_deg
 from marrowpoint.study.group import group_positions, zero_view_of
 from marrowpoint.study.rightspot import missing_for_right_spot
@@ -150,13 +150,13 @@ def _refused(reasons: tuple[Reason, ...]) -> Verdict:
 
 
 def _verdict(evidence: Evidence, profile: Profile) -> Verdict:
-    if not evidence.adequate:
+    if not evidence.usable:
         none = Reason(code="no_adequate_view", text="no view of this needle position could be assessed.")
         return _refused((none, *evidence.dropped))
-    flags = tuple(flag for flag in SHARED_FLAGS if any(flag in frame.verdict.flags for frame in evidence.adequate))
+    flags = tuple(flag for flag in SHARED_FLAGS if any(flag in frame.verdict.flags for frame in evidence.usable))
     shown = (*_frame_reasons(evidence), *evidence.dropped)
     for code, named in DECISIVE.items():
-        telling = [frame for frame in evidence.adequate if frame.verdict.code is code]
+        telling = [frame for frame in evidence.usable if said(frame) is code]
         if telling:
             reasons = (*_disagreement(evidence, telling), *shown)
             where = ", ".join(frame_name(frame) for frame in telling)
@@ -175,14 +175,25 @@ def _verdict(evidence: Evidence, profile: Profile) -> Verdict:
 
 def _frame_reasons(evidence: Evidence) -> tuple[Reason, ...]:
     """What each view said, so that disagreement is seen."""
-    return tuple(
+    answered = tuple(
         Reason(code="view", text=f"{frame_name(frame)} ({frame.frame.view.kind}): {frame.verdict.text}.")
         for frame in evidence.adequate
     )
+    return (*answered, *(_wide_reason(frame) for frame in evidence.wide))
+
+
+def _wide_reason(frame: Assessment) -> Reason:
+    assert frame.placement is not None
+    side = "inside" if certain_side(frame) > 0 else "outside"
+    text = (
+        f"{frame_name(frame)} ({frame.frame.view.kind}): {side} the outline by {frame.placement.tip_to_cortex}, "
+        "too uncertain for a verdict of its own."
+    )
+    return Reason(code="view", text=text)
 
 
 def _disagreement(evidence: Evidence, telling: Sequence[Assessment]) -> tuple[Reason, ...]:
-    others = [frame for frame in evidence.adequate if frame.verdict.code is not telling[0].verdict.code]
+    others = [frame for frame in evidence.usable if said(frame) is not said(telling[0])]
     if not others:
         return ()
     names = ", ".join(frame_name(frame) for frame in others)
@@ -191,12 +202,12 @@ def _disagreement(evidence: Evidence, telling: Sequence[Assessment]) -> tuple[Re
 
 
 def _one_view_twice(evidence: Evidence, profile: Profile) -> tuple[Reason, ...]:
-    if len(evidence.adequate) == 1:
+    if len(evidence.usable) == 1:
         return (Reason(code="one_view", text="one view proves no depth: a second view is needed."),)
-    zero = zero_view_of(evidence.adequate)
-    sights = [sight for frame in evidence.adequate if (sight := sight_of(frame, zero)) is not None]
+    zero = zero_view_of(evidence.usable)
+    sights = [sight for frame in evidence.usable if (sight := sight_of(frame, zero)) is not None]
     beams = [separation_deg(a.beam, b.beam) for a, b in combinations(sights, 2)]
-    if len(sights) == len(evidence.adequate) and max(beams) <= profile.study.same_view_within_deg:
+    if len(sights) == len(evidence.usable) and max(beams) <= profile.study.same_view_within_deg:
         return (Reason(code="one_view_twice", text=f"all {len(sights)} frames show the same view: another view is needed."),)
     return ()
 

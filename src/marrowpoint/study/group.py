@@ -37,9 +37,7 @@ class Position:
     reasons: tuple[Reason, ...] = ()
 
 
-def group_positions(
-    assessments: Iterable[Assessment], limits: StudyLimits, sites: Sequence[Site] = ()
-) -> tuple[Position, ...]:
+def group_positions(assessments: Iterable[Assessment], limits: StudyLimits, sites: Sequence[Site] = ()) -> tuple[Position, ...]:
     """Tell the needle positions of one or more studies apart.
 
     The operator's word wins: a single site holds all frames of its study, and several sites with entry times take the frames

@@ -8,7 +8,7 @@ from marrowpoint.assessment import Assessment
 from marrowpoint.frame import ViewKind
 from marrowpoint.measurement import Measurement, Unit
 from marrowpoint.profile import Profile, StudyLimits
-from marrowpoint.study.evidence import Evidence, frame_name
+from marrowpoint.study.evidence import Evidence, frame_name, said
 from marrowpoint.verdict import Code, Flag, Reason
 
 # flags of a frame that forbid good news: the scale or the needle itself is in doubt, or thin bone is near
@@ -49,14 +49,14 @@ def missing_for_right_spot(evidence: Evidence, profile: Profile) -> tuple[Reason
 
 
 def _views(evidence: Evidence, profile: Profile) -> Iterator[Reason]:
-    kinds = {assessment.frame.view.kind for assessment in evidence.adequate}
+    kinds = {assessment.frame.view.kind for assessment in evidence.usable}
     if not evidence.complementary:
         wanted = "an iliac oblique" if ViewKind.TANGENTIAL in kinds else "an obturator (tangential) oblique"
         limit = profile.verdict.complementary_from_deg
         text = f"No two views complement each other: take {wanted}, or a view {limit:.0f} degrees or more from the others."
         yield Reason(code="no_complementary_views", text=text)
     if evidence.shaft is None:
-        angles = [a.frame.view.primary_deg is not None and a.frame.view.secondary_deg is not None for a in evidence.adequate]
+        angles = [a.frame.view.primary_deg is not None and a.frame.view.secondary_deg is not None for a in evidence.usable]
         if not all(angles):
             text = "C-arm angles are missing, so foreshortening is unknown: save the angles with the pictures."
             yield Reason(code="no_angles", text=text)
@@ -74,9 +74,9 @@ def _views(evidence: Evidence, profile: Profile) -> Iterator[Reason]:
 
 
 def _frames(evidence: Evidence, profile: Profile) -> Iterator[Reason]:
-    for assessment in evidence.adequate:
+    for assessment in evidence.usable:
         name, verdict = frame_name(assessment), assessment.verdict
-        if verdict.code not in INSIDE:
+        if said(assessment) not in INSIDE:
             yield Reason(code="frame_disagrees", text=f"{name}: {verdict.text}.")
         for flag in verdict.flags:
             if flag in FORBIDDING:
@@ -111,7 +111,7 @@ def _thickness(evidence: Evidence, profile: Profile) -> Iterator[Reason]:
     elif evidence.thickness.lower < thick:
         text = f"The bone at the tip is {evidence.thickness} thick; thick bone begins at {thick:.1f} mm."
         yield Reason(code="thickness_not_proven", text=text)
-    for assessment in evidence.adequate:
+    for assessment in evidence.usable:
         width = assessment.placement.bone_thickness if assessment.placement else None
         if width is not None and width.unit is Unit.MM and width.value < thick:
             text = f"{frame_name(assessment)}: bone {width} thick, below {thick:.1f} mm in this view."
