@@ -74,9 +74,10 @@ def tell(name: str, weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
     """How a fit does on rows."""
     low, middle, high = np.sort(np.maximum(x @ weights.T, 0), axis=1).T
     thick, called = y >= THICK_MM, low >= THICK_MM
+    held, error = (low <= y) & (y <= high), np.median(abs(middle - y))
     print(
-        f"{name}: {len(y)} rows, median error {np.median(abs(middle - y)):.1f} mm, "
-        f"correlation {np.corrcoef(middle, y)[0, 1]:.2f}, width {np.median(high - low):.1f} mm, held {np.mean((low <= y) & (y <= high)):.1%} (below {np.mean(y < low):.1%}), "
+        f"{name}: {len(y)} rows, median error {error:.1f} mm, correlation {np.corrcoef(middle, y)[0, 1]:.2f}, "
+        f"width {np.median(high - low):.1f} mm, held {held.mean():.1%} (below {np.mean(y < low):.1%}), "
         f"called thick: {called[thick].sum()} of {thick.sum()} thick, {called[~thick].sum()} of {(~thick).sum()} others"
     )
 

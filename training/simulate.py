@@ -74,7 +74,7 @@ class Renderer:
         placed = place_needle(hip, self.pitch, rng, front)
         if placed is None:
             return None
-        tip, axis, kind, tip_thickness = placed
+        tip, axis = placed[:2]
         source, corner, right, down, beam, sid, angles = camera(rng, tip, front, SIZE, self.views)
         if abs(axis @ beam) > np.cos(np.deg2rad(15)) and rng.random() < 0.8:
             return None
