@@ -28,9 +28,10 @@ from marrowpoint.assessment import Assessment
 from marrowpoint.read import read_profile
 from marrowpoint.review.launch import ReviewRequest
 from marrowpoint.verdict import Code
-from napari_marrowpoint.canvas import camera_of
 from napari_marrowpoint.examples import examples
-from napari_marrowpoint.review import Review, make_room, open_review
+from napari_marrowpoint.review import Review
+from napari_marrowpoint.scene import camera_of
+from napari_marrowpoint.window import make_room, open_review
 
 WARM_UP, UPDATES, RUN_FRAMES, FOLDER_FRAMES = 15, 60, 300, 500
 SAMPLES = Path(__file__).parents[1] / "sample_dicom"

@@ -24,8 +24,9 @@ from qtpy.QtWidgets import QApplication
 from marrowpoint.read import read_profile
 from marrowpoint.review.launch import ReviewRequest
 from napari_marrowpoint.examples import examples
-from napari_marrowpoint.review import Review, make_room, open_review
+from napari_marrowpoint.review import Review
 from napari_marrowpoint.tools import Tool
+from napari_marrowpoint.window import make_room, open_review
 
 ROOT = Path(__file__).parents[1]
 STUDY = ("psis_iliac_oblique.dcm", "psis_tangential.dcm", "thin_wing.dcm", "advancing_multiframe.dcm", "us_above_cortex.dcm")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +25,17 @@ pytest.importorskip("pytestqt", reason="pytest-qt is not installed")
 if sys.platform == "linux" and not os.environ.get("DISPLAY"):
     pytest.skip("no screen", allow_module_level=True)
 
-from qtpy.QtCore import QEvent, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
+from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QWidget
+from review_window import Mouse, begin, idle, key, shifted, wait
 
-from napari_marrowpoint.canvas import camera_of, overlays_of
 from napari_marrowpoint.profile_form import ProfilePanel
-from napari_marrowpoint.review import Review, open_review
+from napari_marrowpoint.scene import camera_of, overlays_of
 from napari_marrowpoint.tools import Tool
+from napari_marrowpoint.window import open_review
 
 pytestmark = pytest.mark.gui
 SAMPLES = Path(__file__).parents[1] / "sample_dicom"
-LONG_S = 120  # on a machine that does other things as well
 
 
 @pytest.fixture
@@ -48,83 +45,6 @@ def viewer(make_napari_viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.setenv(name, str(tmp_path / "user"))
     return window
-
-
-def wait(until: Callable[[], Any], *, seconds: float = LONG_S) -> None:
-    """Let the window work until something holds."""
-    end = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < end, "the window did not get there"
-        QApplication.processEvents()
-        time.sleep(0.005)
-    QApplication.processEvents()
-
-
-def begin(viewer: Any, folder: Path, rater: str = "A. Reader", **asked: Any) -> Review:
-    """A review whose first frame has been measured."""
-    review = open_review(viewer, [folder], ReviewRequest(folder=folder, rater=rater, **asked))
-    wait(lambda: review.desk.place is not None)
-    wait(lambda: review.desk.shown is not None or review.desk.row.state is State.FAILURE)
-    return review
-
-
-def idle(review: Review) -> None:
-    """Wait for the threads, so that no test leaves one behind."""
-    wait(lambda: not review.analysis.busy)
-
-
-class Mouse:
-    """Real mouse events on the canvas, in pixels of the frame."""
-
-    def __init__(self, review: Review) -> None:
-        self.review = review
-        (self.widget,) = [w for w in review.window().findChildren(QWidget) if type(w).__name__ == "CanvasBackendDesktop"]
-
-    def place(self, point: tuple[float, float]) -> QPointF:
-        camera, ground = camera_of(self.review.viewer), self.review.canvas.ground
-        row, column = (np.multiply(point, ground.scale) - np.asarray(camera.center)[-2:]) * camera.zoom
-        return QPointF(self.widget.width() / 2 + column, self.widget.height() / 2 + row)
-
-    def send(self, kind: QEvent.Type, point: tuple[float, float], button: Any, held: Any) -> None:
-        at = self.place(point)
-        there = QPointF(self.widget.mapToGlobal(at.toPoint()))
-        QApplication.sendEvent(self.widget, QMouseEvent(kind, at, there, button, held, Qt.KeyboardModifier.NoModifier))
-        QApplication.processEvents()
-
-    def press(self, point: tuple[float, float]) -> None:
-        self.send(QEvent.Type.MouseButtonPress, point, Qt.MouseButton.LeftButton, Qt.MouseButton.LeftButton)
-
-    def move(self, point: tuple[float, float], *, held: bool = True) -> None:
-        buttons = Qt.MouseButton.LeftButton if held else Qt.MouseButton.NoButton
-        self.send(QEvent.Type.MouseMove, point, Qt.MouseButton.NoButton, buttons)
-
-    def release(self, point: tuple[float, float]) -> None:
-        self.send(QEvent.Type.MouseButtonRelease, point, Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton)
-
-    def pull(self, start: tuple[float, float], end: tuple[float, float], steps: int = 4) -> None:
-        self.press(start)
-        for share in np.linspace(0, 1, steps + 1)[1:]:
-            self.move(tuple(np.asarray(start) + share * np.subtract(end, start)))
-        self.release(end)
-
-    def click(self, point: tuple[float, float]) -> None:
-        self.move(point, held=False)
-        self.press(point)
-        self.release(point)
-
-
-def key(review: Review, code: Any, modifier: Any = None) -> None:
-    """A real key press in the window."""
-    window = review.window()
-    if QApplication.activeWindow() is not window:
-        window.activateWindow()
-        wait(lambda: QApplication.activeWindow() is window)
-    QTest.keyClick(window, code, modifier or Qt.KeyboardModifier.NoModifier)
-    QApplication.processEvents()
-
-
-def shifted(point: tuple[float, float], row: float, column: float) -> tuple[float, float]:
-    return point[0] + row, point[1] + column
 
 
 def test_a_sample_is_opened_corrected_undone_signed_and_found_again(viewer: Any, tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ class Analysis(QObject):
         self._network = None if seen is None else load_network(expected_sha256=seen.sha256)
         self._stop = threading.Event()
         self._urgent = threading.Event()
+        self.held = threading.Event()
+        """Set by others whose work goes first."""
         self._listing: Any = None
         self._batch: Any = None
         self._looking: int | None = None
@@ -85,11 +87,11 @@ class Analysis(QObject):
         if self._batch is not None or self._listing is not None:
             return
         stop = self._stop = threading.Event()
-        urgent, desk = self._urgent, self.desk
+        urgent, held, desk = self._urgent, self.held, self.desk
 
         def cancelled() -> bool:
-            # the frame on the screen goes first
-            while urgent.is_set() and not stop.is_set():
+            # the frame on the screen goes first, and the run it belongs to
+            while (urgent.is_set() or held.is_set()) and not stop.is_set():
                 time.sleep(0.02)
             return stop.is_set()
 

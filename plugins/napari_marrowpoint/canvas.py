@@ -8,13 +8,15 @@ import numpy as np
 
 from marrowpoint.assessment import Assessment
 from marrowpoint.frame import Calibration, Frame, Points
-from marrowpoint.report.words import scale_words
 from napari_marrowpoint.layers import (
+    BEFORE,
     BONE,
     DRAFT,
     HANDLES,
     NEEDLE,
     PICTURE,
+    RUN,
+    SUBTRACTED,
     THICKNESS,
     VERTICES,
     WORDS,
@@ -27,9 +29,12 @@ from napari_marrowpoint.layers import (
     picture_looks,
     thickness_layer,
 )
+from napari_marrowpoint.scene import camera_of, show_scale_bar
 
 LINE_PX, HANDLE_PX, DOT_PX, GAP_PX, LETTERS_PT = 2.0, 15.0, 9.0, 14.0, 13
-ORDER = (PICTURE, THICKNESS, BONE, NEEDLE, HANDLES, WORDS, DRAFT, VERTICES)
+ORDER = (PICTURE, BEFORE, SUBTRACTED, THICKNESS, BONE, RUN, NEEDLE, HANDLES, WORDS, DRAFT, VERTICES)
+# what stays on the screen from frame to frame of a run
+OF_RUN = (PICTURE, BEFORE, SUBTRACTED)
 # half the size of a letter on the screen, as a share of its height in points [px]
 LETTER_ROW, LETTER_COLUMN = 0.75, 0.45
 LEVEL = 0.35  # a direction less steep than this counts as level
@@ -48,7 +53,7 @@ class Canvas:
         self.viewer = viewer
         self.layers: dict[str, Any] = {}
         self.ground = Ground(scale=(1.0, 1.0), units="px")
-        self._hidden: set[str] = {THICKNESS}
+        self._hidden: set[str] = {THICKNESS, BEFORE, SUBTRACTED}
         self._labels: tuple[Label, ...] = ()
         self._inverted = False
         self._lines: Any = ()
@@ -117,14 +122,15 @@ class Canvas:
 
     def clear_marks(self) -> None:
         """Take everything but the picture away."""
-        for name in [name for name in self.layers if name != PICTURE]:
+        for name in [name for name in self.layers if name not in OF_RUN]:
             self.remove(name)
         self._labels, self._lines, self._map = (), (), None
 
     def clear(self) -> None:
         """Take our layers away."""
         self.clear_marks()
-        self.remove(PICTURE)
+        for name in OF_RUN:
+            self.remove(name)
 
     def remove(self, name: str) -> None:
         """Take one of our layers away, if it is there."""
@@ -133,8 +139,24 @@ class Canvas:
             self.viewer.layers.remove(layer)
 
     def draft(self, name: str, lines: list[Line]) -> None:
-        """Draw lines of a tool."""
+        """Draw lines of a tool or of a run."""
         self._show_lines(name, lines)
+
+    def picture_over(self, name: str, data: Any, **looks: Any) -> None:
+        """Lay another picture of the same ground over the frame, hidden unless it was asked for; replaces the last one."""
+        self.remove(name)
+        self.layers[name] = self.viewer.add_image(
+            data, name=name, visible=name not in self._hidden, **looks, **self.ground.attributes(data.ndim)
+        )
+        self._in_order()
+
+    def shows(self, name: str) -> bool:
+        """Whether a layer is there and seen."""
+        return name in self.layers and self.wants(name)
+
+    def wants(self, name: str) -> bool:
+        """Whether a layer is seen as soon as it is there."""
+        return name not in self._hidden
 
     def dots(self, name: str, points: Points, colour: str) -> None:
         """Draw the points that a tool can take."""
@@ -172,8 +194,7 @@ class Canvas:
     def invert(self) -> None:
         """Swap black and white; stays so for the frames to come."""
         self._inverted = not self._inverted
-        layer = self.layers.get(PICTURE)
-        if layer is not None:
+        for layer in (self.layers[name] for name in (PICTURE, BEFORE) if name in self.layers):
             layer.colormap = "gray" if layer.colormap.name == "gray_r" else "gray_r"
 
     @property
@@ -298,7 +319,7 @@ class Canvas:
     def _rescale(self, event: Any = None) -> None:
         """Lines as thin, handles as large on the screen at every zoom."""
         for name, layer in self.layers.items():
-            if name in (BONE, NEEDLE, DRAFT):
+            if name in (BONE, RUN, NEEDLE, DRAFT):
                 layer.edge_width = self._width(LINE_PX)
             elif name in (HANDLES, VERTICES):
                 layer.size = self._width(HANDLE_PX if name == HANDLES else DOT_PX)
@@ -312,34 +333,6 @@ class Canvas:
             if self.viewer.layers.index(layer) != place:
                 self.viewer.layers.move(self.viewer.layers.index(layer), place)
         self.viewer.layers.selection.active = self.layers[PICTURE]
-
-
-def camera_of(viewer: Any) -> Any:
-    """The camera; napari 0.9 moved it."""
-    scene = getattr(viewer, "scene", None)
-    return viewer.camera if scene is None else scene.camera
-
-
-def overlays_of(viewer: Any) -> tuple[Any, Any]:
-    """Scale bar and text overlay; napari 0.9 moved them."""
-    canvas = getattr(viewer, "canvas", None)
-    if canvas is None:
-        return viewer.scale_bar, viewer.text_overlay
-    return canvas.overlays.scale_bar, canvas.overlays.text
-
-
-def show_scale_bar(viewer: Any) -> None:
-    """A scale bar in the units of the layers."""
-    bar, _ = overlays_of(viewer)
-    bar.visible, bar.box, bar.font_size = True, True, 12
-
-
-def tell_scale(viewer: Any, frame: Frame, calibration: Calibration) -> None:
-    """Where the scale comes from, beside the bar; in a run also which frame it is, counted from 1."""
-    _, text = overlays_of(viewer)
-    number, count = frame.reference.frame_number, frame.reference.number_of_frames
-    told = f"frame {number} of {count}, {scale_words(calibration)}" if count > 1 else scale_words(calibration)
-    text.text, text.visible, text.font_size, text.position = told, True, 11, "bottom_left"
 
 
 def _wider(limits: tuple[float, float]) -> tuple[float, float]:

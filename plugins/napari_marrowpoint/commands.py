@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QDialog, QFileDialog, QLabel, QVBoxLayout, QWidget
 from marrowpoint.review import Action
 from marrowpoint.review.launch import account_name
 from napari_marrowpoint.keys import FAR, KEYS, card
-from napari_marrowpoint.layers import BONE, HANDLES, NEEDLE, THICKNESS, WORDS
+from napari_marrowpoint.layers import BEFORE, BONE, HANDLES, NEEDLE, RUN, SUBTRACTED, THICKNESS, WORDS
 from napari_marrowpoint.tools import Tool, Tools
 from napari_marrowpoint.writer import write_frame
 
@@ -61,7 +61,6 @@ class Commands:
     def do(self, name: str) -> None:
         """Do what a button names."""
         getattr(self, name)()
-
 
     def go_next(self) -> None:
         """Next frame."""
@@ -199,7 +198,7 @@ class Commands:
     def toggle_all(self) -> None:
         """Everything over the picture."""
         self._bare = not self._bare
-        self.review.canvas.set_shown([BONE, NEEDLE, HANDLES, WORDS], not self._bare)
+        self.review.canvas.set_shown([BONE, NEEDLE, HANDLES, WORDS, RUN], not self._bare)
 
     def invert(self) -> None:
         """Black and white."""
@@ -242,6 +241,27 @@ class Commands:
         if self._card is None:
             self._card = key_card(self.review)
         self._card.setVisible(not self._card.isVisible())
+
+    def toggle_subtracted(self) -> None:
+        """The run without what was there before contrast."""
+        self._toggle_run(SUBTRACTED)
+
+    def toggle_before(self) -> None:
+        """The picture before contrast."""
+        self._toggle_run(BEFORE)
+
+    def toggle_followed(self) -> None:
+        """What was followed through the run."""
+        self._toggle_run(RUN)
+
+    def go_event(self) -> None:
+        """Next event of the run."""
+        if not self.review.runs.go_event():
+            self.review.say("No event of a run is known here.")
+
+    def _toggle_run(self, name: str) -> None:
+        if not self.review.runs.toggle(name):
+            self.review.say("This frame has no such picture: it belongs to no followed run, or nothing could be subtracted.")
 
     def _go(self, place: int | None, otherwise: str) -> None:
         if place is None or self.desk is None:

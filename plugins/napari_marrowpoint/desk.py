@@ -22,7 +22,7 @@ from marrowpoint.review.journal import Journal, open_journal
 from marrowpoint.review.launch import ReviewRequest
 from marrowpoint.review.session import Listed, Row, Session, State
 from marrowpoint.review.worker import Analyst, Finished
-from napari_marrowpoint.shelf import Shelf
+from napari_marrowpoint.shelf import Shelf, StatedNeedles
 
 
 class Desk:
@@ -69,7 +69,7 @@ class Desk:
         self.shown: Assessment | None = None
         self.corrections = Corrections()
         self.partner_wanted = False
-        self._needles: dict[str, tuple[float, int]] = {}  # by study: outer diameter [mm], and the place where it was stated
+        self._needles = StatedNeedles()
         self._shelf = Shelf()
 
     @property
@@ -89,6 +89,11 @@ class Desk:
             return None if self.frame is None else self.frame.pixels
         stack = self._shelf.stack(self.row.image, self.profile.scale)
         return stack if len(stack) > 1 else self.frame.pixels
+
+    @property
+    def stated_needle_mm(self) -> float | None:
+        """Outer diameter that was stated for the study on the screen [mm]."""
+        return None if self.frame is None else self._needles.of(self.frame.reference.study_instance_uid)
 
     def close(self) -> None:
         """Give the journal free; a later window goes on from it."""
@@ -226,10 +231,8 @@ class Desk:
         """The needle of this study: stated once, it holds for the study's frames that are looked at from now on."""
         if self.frame is None:
             return
-        study = self.frame.reference.study_instance_uid
-        self._needles.pop(study, None)
-        if outer_mm is not None and self.place is not None:
-            self._needles[study] = outer_mm, self.place
+        if self.place is not None:
+            self._needles.state(self.frame.reference.study_instance_uid, outer_mm, self.place)
         self.correct(outer_diameter_mm=outer_mm)
 
     def cancel(self) -> None:
@@ -303,8 +306,7 @@ class Desk:
         try:
             key = FrameKey.of(self.frame.reference)
             self.corrections = step(key)
-            if self._needles.get(key.study_instance_uid, (0.0, -1))[1] == self.place:
-                self._needles.pop(key.study_instance_uid)  # what is undone here no longer holds elsewhere
+            self._needles.forget(key.study_instance_uid, self.place)  # what is undone here no longer holds elsewhere
             self.corrections = self._with_needle(key, self.corrections)
         except MarrowpointError as error:
             self.told.emit(error.text)
@@ -323,7 +325,7 @@ class Desk:
 
     def _with_needle(self, key: FrameKey, corrections: Corrections) -> Corrections:
         """With the needle that was stated for the study, where nothing else was."""
-        outer_mm = self._needles.get(key.study_instance_uid, (None, -1))[0]
+        outer_mm = self._needles.of(key.study_instance_uid)
         if outer_mm is None or corrections.outer_diameter_mm is not None:
             return corrections
         return corrections.changed(by=self._by(), outer_diameter_mm=outer_mm)

@@ -19,7 +19,7 @@ def launch(request: ReviewRequest) -> int:
     """
     import napari  # noqa: PLC0415 - a second to import
 
-    from napari_marrowpoint.review import make_room, open_review  # noqa: PLC0415
+    from napari_marrowpoint.window import make_room, open_review  # noqa: PLC0415
 
     viewer = napari.Viewer(title="marrowpoint review")
     make_room(viewer)

@@ -17,11 +17,14 @@ from marrowpoint.report.ink import ORANGE, PURPLE, SKY, VERMILLION, WHITE, YELLO
 from marrowpoint.report.marks import thin_borders
 from marrowpoint.report.record import thin_out
 from marrowpoint.report.words import frame_name, in_words
+from marrowpoint.runs.run import RunAssessment
 
 LayerData = tuple[Any, dict[str, Any], str]
 
 # names of the layers, as they stand in napari's list
 PICTURE, THICKNESS, BONE, NEEDLE, HANDLES, WORDS = "picture", "bone thickness", "hip bone", "needle", "handles", "lengths"
+# of a run: its mean before contrast, the frame with that taken away, and what was followed through it
+BEFORE, SUBTRACTED, RUN = "before contrast", "subtracted", "followed"
 # what a tool is drawing
 DRAFT, VERTICES = "draft", "outline points"
 # the thickest hip bone a map tells of ends the colours [mm]
@@ -30,6 +33,7 @@ ELLIPSE = np.linspace(0, 2 * np.pi, 41)
 # the shaft is drawn from this many widths behind the tip on: neither the tip nor its metal is hidden
 CLEAR_OF_TIP = 2.5
 DASH_PX = 7.0
+LEAST_RING_PX = 3.0  # a smaller ring is a dot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +121,7 @@ def code_of(colour: Colour) -> str:
     return "#{:02X}{:02X}{:02X}".format(*colour)
 
 
+FOLLOWED = code_of(YELLOW)  # what the run says, not the frame alone
 SEEN, SHAFT, TIP, AT_ENTRY, DOUBTFUL, THIN = (code_of(colour) for colour in (SKY, YELLOW, WHITE, ORANGE, PURPLE, VERMILLION))
 
 
@@ -188,6 +193,36 @@ def _away(needle: Needle, placement: Placement) -> tuple[float, float]:
         return across
     there = np.subtract(placement.nearest_cortex, needle.tip)
     return across if float(there @ across) < 0 else (-across[0], -across[1])
+
+
+def followed_lines(run: RunAssessment, frame: int, *, in_frame: bool) -> list[Line]:
+    """What was followed through a run, in one of its frames.
+
+    Parameters
+    ----------
+    run : RunAssessment
+    frame : int
+        From 0.
+    in_frame : bool
+        As it lies in that frame; else as it lies in the picture before contrast.
+
+    Returns
+    -------
+    list of Line
+        The contrast seen so far, and a ring around the followed tip as wide as its doubt.
+    """
+    pictures, needle = run.pictures, run.needle
+    lines = [] if pictures is None else [
+        Line(points=line, colour=FOLLOWED) for line in pictures.spread_lines(frame, in_frame=in_frame)
+    ]  # fmt: skip
+    point = needle.points[frame] if needle is not None and frame < len(needle.points) else None
+    if point is None or point.tip is None:
+        return lines
+    pose = None if pictures is None or in_frame else pictures.alignments.get(frame)
+    tip = point.tip if pose is None else pose.back(point.tip)
+    radius = max(2 * max(point.sd_along_px or 0.0, point.sd_across_px or 0.0), LEAST_RING_PX)
+    ring = np.column_stack([tip[0] + radius * np.sin(ELLIPSE), tip[1] + radius * np.cos(ELLIPSE)])
+    return [*lines, Line(points=ring, colour=FOLLOWED)]
 
 
 def thickness_layer(assessment: Assessment) -> tuple[Any, dict[str, Any]] | None:

@@ -56,7 +56,7 @@ def open_or_read(path: str | list[str]) -> list[LayerData]:
     viewer = window_on_screen()
     if viewer is None:
         return read_layers(path)
-    from napari_marrowpoint.review import open_review  # noqa: PLC0415 - needs Qt
+    from napari_marrowpoint.window import open_review  # noqa: PLC0415 - needs Qt
 
     open_review(viewer, [Path(each) for each in ([path] if isinstance(path, str) else path)])
     return NOTHING

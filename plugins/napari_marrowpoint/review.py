@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QDockWidget, QSizePolicy, QSplitter, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSizePolicy, QSplitter, QVBoxLayout, QWidget
 
 from marrowpoint.assessment import Assessment
 from marrowpoint.errors import MarrowpointError
@@ -21,13 +21,16 @@ from marrowpoint.study.group import zero_view_of
 from marrowpoint.verdict import Code
 from napari_marrowpoint.analysis import Analysis
 from napari_marrowpoint.banner import Banner
-from napari_marrowpoint.canvas import Canvas, tell_scale
+from napari_marrowpoint.canvas import Canvas
 from napari_marrowpoint.commands import Commands
 from napari_marrowpoint.desk import Desk
 from napari_marrowpoint.frames import FrameList
 from napari_marrowpoint.panel import Panel
 from napari_marrowpoint.partner import PartnerView
 from napari_marrowpoint.profile_form import ProfilePanel
+from napari_marrowpoint.run_panel import RunPanel
+from napari_marrowpoint.run_review import RunReview
+from napari_marrowpoint.scene import tell_scale
 from napari_marrowpoint.tools import Tool, Tools
 from napari_marrowpoint.words import headline, row_state
 
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     import napari
 
 PARTNER_SHARE = 0.21  # of the window's width: the other view, where it is shown
+RUN_SHARE, RUN_PX = 0.24, (170, 340)  # of the window's height: the dock of a run, and its limits [px]
 
 
 class Review(QWidget):
@@ -58,7 +62,8 @@ class Review(QWidget):
         self.canvas = Canvas(napari_viewer)
         self.banner, self.list, self.partner = Banner(), FrameList(), PartnerView()
         self.profile_panel = ProfilePanel(self.request.profile)
-        self.panel = Panel(self.profile_panel)
+        self.panel, self.run_panel = Panel(self.profile_panel), RunPanel()
+        self.runs = RunReview(self.canvas, self.run_panel, self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.panel)
@@ -110,6 +115,7 @@ class Review(QWidget):
             self.tools.release()
         if self.desk is not None:
             self.desk.close()
+        self.runs.detach()
         self.desk, self.analysis, self.tools = None, None, None
         self.list.model.empty()
         self.canvas.clear()
@@ -132,6 +138,7 @@ class Review(QWidget):
         desk.shown_changed.connect(self._shown)
         desk.partner_changed.connect(self._partner_changed)
         desk.told.connect(self.say)
+        self.runs.attach(desk, self.analysis.held)  # after ours: the picture lies there already
         self.panel.rater.setText(desk.rater)
         self.panel.show_tool(Tool.LOOK)
         desk.partner_wanted = not self.partner.isHidden()
@@ -157,7 +164,7 @@ class Review(QWidget):
             number = self.desk.frame.reference.frame_number
             if self.viewer.dims.ndim > 2 and self.viewer.dims.current_step[0] != number - 1:
                 self.viewer.dims.set_current_step(0, number - 1)
-            tell_scale(self.viewer, self.desk.frame, self.desk.frame.header_spacing)
+            self._tell_scale()
         self._moving = False
         self.panel.show_history(self.desk.session.entries(place))
         self.update_partner()
@@ -166,12 +173,22 @@ class Review(QWidget):
         assert self.desk is not None
         if shown is not None:
             self.canvas.show(shown, thin_below_mm=self.desk.profile.verdict.thin_below_mm)
-            tell_scale(self.viewer, shown.frame, shown.calibration)
+            self._tell_scale()
         self.tell_banner(shown)
         quick = self.tools is not None and self.tools.pulling
         if not quick:
             self.panel.show_assessment(shown, self.desk.corrections, self.desk.study())
             self._show_epipolar(None)
+
+    def _tell_scale(self) -> None:
+        desk = self.desk
+        if desk is not None and desk.frame is not None:
+            calibration = desk.frame.header_spacing if desk.shown is None else desk.shown.calibration
+            tell_scale(self.viewer, desk.frame, calibration, self.runs.time_s, self.runs.note)
+
+    def _run_changed(self) -> None:
+        self.run_dock.setVisible(self.runs.followable)
+        self._tell_scale()
 
     def tell_banner(self, shown: Assessment | None) -> None:
         """Verdict, length and state of the review."""
@@ -254,6 +271,8 @@ class Review(QWidget):
         window = self.viewer.window
         window.add_dock_widget(self.banner, name="Verdict", area="top", allowed_areas=["top", "bottom"])
         window.add_dock_widget(beside, name="Frames", area="left")
+        self.run_dock = window.add_dock_widget(self.run_panel, name="Run", area="bottom")
+        self.run_dock.hide()
 
     def _connect(self) -> None:
         self.banner.clicked.connect(self.commands.show_why)
@@ -266,6 +285,8 @@ class Review(QWidget):
         self.panel.pressed.connect(self.commands.do)
         self.panel.rejected.connect(lambda reason: self.commands.sign(Action.REJECT, reason))
         self.panel.rater_set.connect(self.set_rater)
+        self.run_panel.pressed.connect(self.commands.do)
+        self.runs.changed.connect(self._run_changed)
         self.profile_panel.used.connect(self._use_profile)
         self.profile_panel.told.connect(self.say)
         self.viewer.dims.events.current_step.connect(self._slider)
@@ -279,7 +300,9 @@ class Review(QWidget):
 
     def _fit(self) -> None:
         """A larger window has larger words and a larger second picture."""
-        self.banner.fit(self.window().height())
+        height = self.window().height()
+        self.banner.fit(height)
+        self.run_panel.setFixedHeight(round(min(max(RUN_SHARE * height, RUN_PX[0]), RUN_PX[1])))
         self.partner.setMinimumWidth(round(PARTNER_SHARE * self.window().width()))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
@@ -297,38 +320,6 @@ class Review(QWidget):
                 self.shut()
             self._docked = self.parent() is not None
         return bool(super().event(event))
-
-
-def open_review(viewer: Any, paths: list[Path], request: ReviewRequest | None = None) -> Review:
-    """Open files and folders for review in a napari window; the window's review if it has one.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-    paths : list of Path
-    request : ReviewRequest or None
-
-    Returns
-    -------
-    Review
-    """
-    _, review = viewer.window.add_plugin_dock_widget("marrowpoint", "Review")
-    review.open(paths, request)
-    found: Review = review
-    return found
-
-
-def open_examples(viewer: Any, chosen: dict[Code, Assessment]) -> None:
-    """Show drawn examples in a napari window."""
-    viewer.window.add_plugin_dock_widget("marrowpoint", "Review")[1].open_examples(chosen)
-
-
-def make_room(viewer: Any) -> None:
-    """Hide napari's own lists, which a review does not need; the View menu brings them back."""
-    window = viewer.window.add_plugin_dock_widget("marrowpoint", "Review")[1].window()
-    for dock in window.findChildren(QDockWidget):
-        if dock.objectName() in ("layer controls", "layer list"):
-            dock.hide()
 
 
 def _network(say: Any) -> BoneNetwork | None:

@@ -63,7 +63,7 @@ def _drawn(code: Code | None) -> list[LayerData]:
     viewer = window_on_screen()
     if viewer is None:
         return [layer for example in chosen.values() for layer in assessment_layers(example)]
-    from napari_marrowpoint.review import open_examples  # noqa: PLC0415 - needs Qt
+    from napari_marrowpoint.window import open_examples  # noqa: PLC0415 - needs Qt
 
     open_examples(viewer, chosen)
     return NOTHING

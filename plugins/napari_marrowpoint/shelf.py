@@ -49,3 +49,25 @@ class Shelf:
         if self._stack is None or self._stack[0] != image:
             self._stack = image, FrameStack(image, scale)
         return self._stack[1]
+
+
+class StatedNeedles:
+    """The needle of each study, as a person stated it: outer diameter [mm], and the place in the list where that was."""
+
+    def __init__(self) -> None:
+        self._by_study: dict[str, tuple[float, int]] = {}
+
+    def of(self, study: str) -> float | None:
+        """What was stated for a study."""
+        return self._by_study.get(study, (None, -1))[0]
+
+    def state(self, study: str, outer_mm: float | None, place: int) -> None:
+        """State it, or take it back."""
+        self._by_study.pop(study, None)
+        if outer_mm is not None:
+            self._by_study[study] = outer_mm, place
+
+    def forget(self, study: str, place: int | None) -> None:
+        """Take it back if it was stated at this place."""
+        if study in self._by_study and self._by_study[study][1] == place:
+            self._by_study.pop(study)

@@ -1,7 +1,8 @@
-"""The frames of one file as an array that reads a frame when it is looked at."""
+"""The frames of one file as an array that reads a frame when it is looked at; the same with the mask taken away."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import OrderedDict
 from typing import Any
 
@@ -11,35 +12,18 @@ from marrowpoint.errors import MarrowpointError
 from marrowpoint.frame import FloatImage, Frame
 from marrowpoint.profile import ScaleLimits
 from marrowpoint.read import ImageFile, read_frame
+from marrowpoint.runs.pictures import RunPictures
 
 # 1024 x 1024 frames in memory at once: about 40 MB
 KEPT = 8
 
 
-class FrameStack:
-    """Frames of a run, shape (frames, M, N), float32; at most `KEPT` of them in memory.
-
-    Parameters
-    ----------
-    image : ImageFile
-    scale : ScaleLimits
-        Of the profile.
-
-    Raises
-    ------
-    MarrowpointError
-        Where the first frame cannot be read.
-    """
+class LazyStack:
+    """An array of shape (frames, M, N), float32, made picture by picture."""
 
     ndim = 3
     dtype = np.dtype(np.float32)
-
-    def __init__(self, image: ImageFile, scale: ScaleLimits) -> None:
-        self._image, self._scale = image, scale
-        self._kept: OrderedDict[int, Frame] = OrderedDict()
-        self.damaged: dict[int, str] = {}
-        first = self.frame(1)
-        self.shape = (first.reference.number_of_frames, *first.pixels.shape)
+    shape: tuple[int, ...]
 
     @property
     def size(self) -> int:
@@ -48,17 +32,6 @@ class FrameStack:
 
     def __len__(self) -> int:
         return int(self.shape[0])
-
-    def frame(self, number: int) -> Frame:
-        """A frame by its 1-based number, read if it is not at hand."""
-        if number in self._kept:
-            self._kept.move_to_end(number)
-            return self._kept[number]
-        frame = read_frame(self._image, number, scale=self._scale)
-        self._kept[number] = frame
-        while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
-        return frame
 
     def __getitem__(self, key: Any) -> FloatImage:
         parts = key if isinstance(key, tuple) else (key,)
@@ -73,6 +46,44 @@ class FrameStack:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         return np.asarray(self[:], dtype)
 
+    @abstractmethod
+    def _pixels(self, index: int) -> FloatImage:
+        """The picture of a frame, from 0."""
+
+
+class FrameStack(LazyStack):
+    """Frames of a run; at most `KEPT` of them in memory.
+
+    Parameters
+    ----------
+    image : ImageFile
+    scale : ScaleLimits
+        Of the profile.
+
+    Raises
+    ------
+    MarrowpointError
+        Where the first frame cannot be read.
+    """
+
+    def __init__(self, image: ImageFile, scale: ScaleLimits) -> None:
+        self._image, self._scale = image, scale
+        self._kept: OrderedDict[int, Frame] = OrderedDict()
+        self.damaged: dict[int, str] = {}
+        first = self.frame(1)
+        self.shape = (first.reference.number_of_frames, *first.pixels.shape)
+
+    def frame(self, number: int) -> Frame:
+        """A frame by its 1-based number, read if it is not at hand."""
+        if number in self._kept:
+            self._kept.move_to_end(number)
+            return self._kept[number]
+        frame = read_frame(self._image, number, scale=self._scale)
+        self._kept[number] = frame
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return frame
+
     def _pixels(self, index: int) -> FloatImage:
         try:
             return self.frame(index + 1).pixels
@@ -80,3 +91,25 @@ class FrameStack:
             # a viewer must not fall over one frame: it is shown black and told in words
             self.damaged[index + 1] = error.text
             return np.zeros(self.shape[1:], np.float32)
+
+
+class SubtractedStack(LazyStack):
+    """Frames of a run with the picture before contrast taken away, made when they are looked at.
+
+    Parameters
+    ----------
+    frames : FrameStack
+    pictures : RunPictures
+    """
+
+    def __init__(self, frames: FrameStack, pictures: RunPictures) -> None:
+        self.shape = frames.shape
+        self._frames, self._pictures = frames, pictures
+
+    def _pixels(self, index: int) -> FloatImage:
+        blank = np.zeros(self.shape[1:], np.float32)
+        try:
+            made = self._pictures.subtracted(self._frames.frame(index + 1))
+        except MarrowpointError:
+            return blank
+        return blank if made is None else made

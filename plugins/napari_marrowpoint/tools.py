@@ -23,9 +23,10 @@ from marrowpoint.review.livewire import (
     replace_stretch,
     snap_path,
 )
-from napari_marrowpoint.canvas import Canvas, camera_of
+from napari_marrowpoint.canvas import Canvas
 from napari_marrowpoint.desk import Desk
 from napari_marrowpoint.layers import AT_ENTRY, DRAFT, SEEN, TIP, VERTICES, Line
+from napari_marrowpoint.scene import camera_of
 
 GRAB_PX = 14.0  # on the screen: how near to a point the mouse must be to take it
 SNAP_PX = 8.0  # on the screen: how far a click of the live-wire looks for an edge

@@ -20,7 +20,7 @@ PASSES = 5
 NEEDLE, CONTRAST = "needle", "contrast"
 
 
-class RunCancelled(Exception):  # noqa: N818 - no error: somebody wished it
+class RunCancelled(Exception):
     """The person closed the window or stopped the analysis."""
 
 
@@ -208,7 +208,8 @@ def moments_of(run: RunAssessment, subject: str) -> tuple[Moment, ...]:
     told = []
     for title, frame in (("contrast first seen", run.contrast.onset), ("most contrast", run.contrast.peak)):
         if frame is not None:
-            told.append(Moment(frame=frame, earliest=frame, latest=frame, title=title, text=f"{title}: {frame_words(run, frame)}."))
+            text = f"{title}: {frame_words(run, frame)}."
+            told.append(Moment(frame=frame, earliest=frame, latest=frame, title=title, text=text))
     return tuple(sorted(told, key=lambda moment: moment.frame))
 
 

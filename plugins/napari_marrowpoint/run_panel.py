@@ -1,0 +1,145 @@
+"""The dock of a run: its verdict with the reasons, its curves, and which of its pictures is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QTextBrowser, QVBoxLayout, QWidget
+
+from marrowpoint.report.ink import SEVERITY_COLOUR
+from marrowpoint.verdict import Verdict
+from napari_marrowpoint.banner import severity_icon
+from napari_marrowpoint.curves import CurveView
+from napari_marrowpoint.layers import BEFORE, RUN, SUBTRACTED, code_of
+from napari_marrowpoint.words import Chapter, as_html
+
+ICON_PX = 34
+WORDS_PX = (280, 420)
+# name of the layer, words on its button, and what its key does
+PICTURES = (
+    (SUBTRACTED, "Subtracted  5", "toggle_subtracted"),
+    (BEFORE, "Before contrast  6", "toggle_before"),
+    (RUN, "Followed  7", "toggle_followed"),
+)
+
+
+class RunPanel(QWidget):
+    """Widgets only; what they mean is decided in `run_review`."""
+
+    chosen = Signal(int)
+    stopped = Signal()
+    pressed = Signal(str)
+    subject_chosen = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("marrowpoint run")
+        self.icon, self.verdict = QLabel(), QLabel()
+        self.verdict.setWordWrap(True)
+        self.tile = QWidget()
+        head = QHBoxLayout(self.tile)
+        head.setContentsMargins(6, 4, 6, 4)
+        head.addWidget(self.icon)
+        head.addWidget(self.verdict, 1)
+        self.why = QTextBrowser()
+        self.why.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.bar, self.stop = QProgressBar(), QPushButton("Stop")
+        self.stop.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.stop.clicked.connect(self.stopped)
+        self.curves = CurveView()
+        self.curves.chosen.connect(self.chosen)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(4, 2, 4, 2)
+        words = QWidget()
+        words.setMinimumWidth(WORDS_PX[0])
+        words.setMaximumWidth(WORDS_PX[1])
+        left = QVBoxLayout(words)
+        left.setContentsMargins(0, 0, 0, 0)
+        left.setSpacing(3)
+        left.addWidget(self.tile)
+        left.addWidget(self.why, 1)
+        layout.addWidget(words, 1)
+        right = QVBoxLayout()
+        right.setSpacing(3)
+        right.addLayout(self._row())
+        right.addWidget(self.curves, 1)
+        layout.addLayout(right, 3)
+
+    def begin(self) -> None:
+        """A run is being followed."""
+        self._paint(None, "Following the run \N{HORIZONTAL ELLIPSIS}")
+        self.why.setHtml("")
+        self.curves.say("The curves come when the whole run was gone through. The frames can be looked at meanwhile.")
+        self.progress(0.0)
+
+    def progress(self, share: float) -> None:
+        """How far it is; hidden at 1."""
+        busy = share < 1
+        self.bar.setVisible(busy)
+        self.stop.setVisible(busy)
+        self.bar.setRange(0, 100)
+        self.bar.setValue(round(100 * share))
+
+    def tell(self, verdict: Verdict, sentences: Sequence[str]) -> None:
+        """What is said of the run, and why."""
+        self._paint(verdict, f"Run: {verdict.text}")
+        self.why.setHtml(as_html([Chapter(title="Why", sentences=tuple(sentences))]) if sentences else "")
+        self.progress(1.0)
+
+    def refuse(self, text: str) -> None:
+        """Why there is nothing to say."""
+        self._paint(None, text)
+        self.why.setHtml("")
+        self.curves.say(text)
+        self.progress(1.0)
+
+    def offer(self, *, subjects: Sequence[str], shown: str, pictures: bool, followed: bool) -> None:
+        """Which curves and which pictures there are."""
+        for name, button in self.subjects.items():
+            button.setVisible(len(subjects) > 1)
+            button.setEnabled(name in subjects)
+            button.setChecked(name == shown)
+        for name, button in self.pictures.items():
+            button.setEnabled(followed if name == RUN else pictures)
+
+    def show_pictures(self, shown: set[str]) -> None:
+        """Which of them are on the screen."""
+        for name, button in self.pictures.items():
+            button.setChecked(name in shown)
+
+    def _paint(self, verdict: Verdict | None, text: str) -> None:
+        colour = "#9AA4AE" if verdict is None else code_of(SEVERITY_COLOUR[verdict.severity])
+        self.tile.setStyleSheet(f"background: {colour}; color: black;")
+        self.verdict.setText(text)
+        self.verdict.setStyleSheet("font-weight: bold; font-size: 14px; color: black;")
+        self.icon.setVisible(verdict is not None)
+        if verdict is not None:
+            self.icon.setPixmap(severity_icon(verdict.severity, ICON_PX))
+
+    def _row(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        self.pictures: dict[str, QPushButton] = {}
+        for name, words, does in PICTURES:
+            self.pictures[name] = self._button(words)
+            self.pictures[name].clicked.connect(lambda checked=False, does=does: self.pressed.emit(does))
+            row.addWidget(self.pictures[name])
+        event = QPushButton("Next event  J")
+        event.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        event.clicked.connect(lambda checked=False: self.pressed.emit("go_event"))
+        row.addWidget(event)
+        row.addStretch(1)
+        row.addWidget(self.bar)
+        row.addWidget(self.stop)
+        self.subjects: dict[str, QPushButton] = {}
+        for name in ("needle", "contrast"):
+            self.subjects[name] = self._button(name.capitalize())
+            self.subjects[name].clicked.connect(lambda checked=False, name=name: self.subject_chosen.emit(name))
+            row.addWidget(self.subjects[name])
+        return row
+
+    def _button(self, words: str) -> QPushButton:
+        button = QPushButton(words)
+        button.setCheckable(True)
+        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        return button

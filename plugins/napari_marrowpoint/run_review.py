@@ -1,0 +1,301 @@
+"""A run under review: followed beside the window, its curves and pictures tied to the frame on the screen."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Any
+
+from napari.qt.threading import thread_worker
+from qtpy.QtCore import QObject, Signal
+
+from marrowpoint.errors import MarrowpointError
+from marrowpoint.read import ImageFile
+from marrowpoint.read.times import RunFacts, read_run_facts
+from marrowpoint.review.runs import CONTRAST, RunCancelled, curves_of, follow_file, moments_of, run_sentences, subjects
+from marrowpoint.review.session import State
+from marrowpoint.runs.collect import PROJECTIONS, RunRequest
+from marrowpoint.runs.run import RunAssessment
+from napari_marrowpoint.canvas import Canvas
+from napari_marrowpoint.desk import Desk
+from napari_marrowpoint.layers import BEFORE, PICTURE, RUN, SUBTRACTED, Line, followed_lines
+from napari_marrowpoint.run_panel import RunPanel
+from napari_marrowpoint.stack import FrameStack, SubtractedStack
+
+# followed runs with their pictures, some 10 MB each
+KEPT = 3
+Key = tuple[ImageFile, float | None, str]
+
+
+class RunReview(QObject):
+    """What the dock of a run shows, and the thread that follows the run.
+
+    Parameters
+    ----------
+    canvas : Canvas
+    panel : RunPanel
+    """
+
+    progressed = Signal(float)
+    changed = Signal()
+    """Another run is shown, or none, or more is known of it."""
+
+    def __init__(self, canvas: Canvas, panel: RunPanel, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.canvas, self.panel = canvas, panel
+        self.desk: Desk | None = None
+        self.facts: RunFacts | None = None
+        self.run: RunAssessment | None = None
+        self._image: ImageFile | None = None
+        self._subject = ""
+        self._results: OrderedDict[Key, RunAssessment | str] = OrderedDict()
+        self._hold, self._stop = threading.Event(), threading.Event()
+        self._working: Key | None = None
+        self.progressed.connect(panel.progress)
+        panel.chosen.connect(self.go)
+        panel.stopped.connect(self.stop_or_go_on)
+        panel.subject_chosen.connect(self._choose_subject)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run is being followed."""
+        return self._working is not None
+
+    @property
+    def time_s(self) -> float | None:
+        """Time of the frame on the screen from the first [s], where the file says."""
+        frame = None if self.desk is None else self.desk.frame
+        seconds = None if self.facts is None or self._image is None else self.facts.seconds
+        if frame is None or seconds is None or frame.reference.frame_number > len(seconds):
+            return None
+        return seconds[frame.reference.frame_number - 1]
+
+    @property
+    def note(self) -> str:
+        """What must be known of a subtracted picture."""
+        frame = None if self.desk is None else self.desk.frame
+        pictures = None if self.run is None else self.run.pictures
+        if frame is None or pictures is None or not self.canvas.shows(SUBTRACTED):
+            return "before contrast" if self.canvas.shows(BEFORE) else ""
+        number = frame.reference.frame_number - 1
+        if number not in pictures.alignments:
+            return "subtracted: this frame was left out"
+        refused = number in pictures.refused or (self.run is not None and self.run.contrast and self.run.contrast.refusal)
+        return "subtracted: refused, the bone moves" if refused else "subtracted"
+
+    def attach(self, desk: Desk, hold: threading.Event) -> None:
+        """Follow a desk from now on.
+
+        Parameters
+        ----------
+        desk : Desk
+        hold : threading.Event
+            Set while a run is followed: other work waits.
+        """
+        self.desk, self._hold = desk, hold
+        desk.moved.connect(self._moved)
+        desk.shown_changed.connect(self._shown)
+
+    def detach(self) -> None:
+        """Let go of the desk; what is under way stops after the frame at hand."""
+        self._stop.set()
+        self.desk = None
+        self._results.clear()
+        self._leave()
+
+    def go(self, frame: int) -> None:
+        """Show a frame of the run, from 0."""
+        row = None if self.desk is None else self.desk.row
+        if self.desk is not None and row is not None and self._image is not None and frame + 1 != row.frame_number:
+            self.desk.go(row.place + frame + 1 - row.frame_number)
+
+    def go_event(self) -> bool:
+        """Show the next event, round the end; returns whether there is one."""
+        row = None if self.desk is None else self.desk.row
+        frames = sorted({moment.frame for moment in self.panel.curves.moments})
+        if row is None or not frames:
+            return False
+        self.go(next((frame for frame in frames if frame >= row.frame_number), frames[0]))
+        return True
+
+    def toggle(self, name: str) -> bool:
+        """Show or hide one of the run's pictures; returns whether there is such a thing."""
+        if name not in self.canvas.layers and not (name == RUN and self.run is not None):
+            return False
+        shown = self.canvas.toggle(name)
+        other = {SUBTRACTED: BEFORE, BEFORE: SUBTRACTED}.get(name)
+        if other is not None and shown:
+            self.canvas.set_shown([other], False)
+        self._draw()
+        self.changed.emit()
+        return True
+
+    def stop_or_go_on(self) -> None:
+        """Stop following, or begin anew what was stopped."""
+        if self.busy:
+            self._stop.set()
+        elif (key := self._key()) is not None:
+            self._results.pop(key, None)
+            self._follow()
+
+    def _moved(self, place: int) -> None:
+        assert self.desk is not None
+        row = self.desk.row
+        several = row is not None and row.number_of_frames > 1 and row.state is not State.FAILURE
+        image = row.image if row is not None and several else None
+        if image is None and row is not None and row.image == self._image:
+            return  # one damaged frame is no other run
+        if image != self._image:
+            self._leave()
+            if image is not None:
+                self._enter(image)
+        if row is not None and self._image is not None:
+            self.panel.curves.show_frame(row.frame_number - 1)
+            self._draw()
+
+    def _shown(self, shown: Any) -> None:
+        if shown is not None and self._image is not None:
+            self._follow()  # with another needle a run has another scale
+            self._lay_pictures()
+            self._draw()
+
+    def _enter(self, image: ImageFile) -> None:
+        self._image = image
+        try:
+            self.facts = read_run_facts(image)
+        except MarrowpointError:
+            self.facts = None  # what is wrong with the file stands in the list
+        self._follow()
+
+    def _leave(self) -> None:
+        self._stop.set()
+        self._image, self.facts, self.run = None, None, None
+        for name in (BEFORE, SUBTRACTED, RUN):
+            self.canvas.remove(name)
+        self.panel.curves.say("")
+        self.changed.emit()
+
+    @property
+    def followable(self) -> bool:
+        """Whether what is on the screen is a run of projections."""
+        return self._image is not None and self.facts is not None and self.facts.modality in PROJECTIONS
+
+    def _key(self) -> Key | None:
+        if self.desk is None or self._image is None or not self.followable:
+            return None
+        return self._image, self.desk.stated_needle_mm, self.desk.profile.sha256
+
+    def _follow(self) -> None:
+        key = self._key()
+        if key is None or (self.run is not None and self._results.get(key) is self.run):
+            return
+        found = self._results.get(key)
+        if found is not None:
+            self._show(found)
+        elif self._working is None:
+            self._start(key)
+        elif self._working != key:
+            self._stop.set()  # begins anew when that one has ended
+
+    def _start(self, key: Key) -> None:
+        assert self.desk is not None
+        image, outer_mm, _ = key
+        stop = self._stop = threading.Event()
+        request = RunRequest(profile=self.desk.profile, network=self.desk.analyst.network, outer_diameter_mm=outer_mm)
+        self._working, last = key, [0.0]
+        self._hold.set()
+        self.panel.begin()
+        self.changed.emit()
+
+        def progressed(share: float) -> None:
+            if share - last[0] >= 0.01:
+                last[0] = share
+                self.progressed.emit(share)
+
+        def follow() -> tuple[Key, Any]:
+            # an error is told in the dock: raised or returned bare, the worker would raise it in the window
+            try:
+                return key, follow_file(image, request, cancelled=stop.is_set, progressed=progressed)
+            except RunCancelled:
+                return key, None
+            except MarrowpointError as error:
+                return key, f"The run cannot be followed: {error.text}"
+            except Exception as error:
+                return key, f"The run cannot be followed: an unexpected {type(error).__name__}, please report it"
+
+        worker = thread_worker(follow)()
+        worker.returned.connect(self._followed)
+        worker.start()
+
+    def _followed(self, found: tuple[Key, Any]) -> None:
+        key, result = found
+        self._working = None
+        self._hold.clear()
+        if self.desk is None:
+            return
+        if result is not None:
+            self._results[key] = result
+            while len(self._results) > KEPT:
+                self._results.popitem(last=False)
+        if key == self._key():
+            self._show("Stopped: the run was not followed." if result is None else result)
+        else:
+            self._follow()
+
+    def _show(self, found: RunAssessment | str) -> None:
+        if isinstance(found, str):
+            self.run = None
+            self.panel.refuse(found)
+            self.panel.offer(subjects=(), shown="", pictures=False, followed=False)
+            self.changed.emit()
+            return
+        self.run = found
+        told = subjects(found)
+        self._subject = self._subject if self._subject in told else (told[0] if told else "")
+        self.panel.tell(found.verdict, run_sentences(found))
+        self._show_curves()
+        self._lay_pictures()
+        self._draw()
+        self.changed.emit()
+
+    def _show_curves(self) -> None:
+        run = self.run
+        if run is None:
+            return
+        told = subjects(run)
+        if self._subject:
+            before = run.contrast.mask_frames if run.contrast is not None and self._subject == CONTRAST else ()
+            self.panel.curves.show_run(
+                self._subject, curves_of(run, self._subject), moments_of(run, self._subject),
+                count=len(run.references), seconds=run.times.seconds, before=before,
+            )  # fmt: skip
+        else:
+            self.panel.curves.say("Nothing to draw: neither a needle nor contrast was followed.")
+        self.panel.offer(subjects=told, shown=self._subject, pictures=run.pictures is not None, followed=bool(told))
+
+    def _choose_subject(self, name: str) -> None:
+        self._subject = name
+        self._show_curves()
+
+    def _lay_pictures(self) -> None:
+        """Lay the run's pictures over its frames, unless they lie there."""
+        pictures = None if self.run is None else self.run.pictures
+        stack = None if self.desk is None else self.desk.picture
+        if pictures is None or SUBTRACTED in self.canvas.layers or not isinstance(stack, FrameStack):
+            return
+        picture = self.canvas.layers[PICTURE]
+        grey = {"contrast_limits": tuple(picture.contrast_limits), "colormap": picture.colormap}
+        self.canvas.picture_over(BEFORE, pictures.before_as_frame, **grey)
+        low, high = pictures.limits
+        subtracted = SubtractedStack(stack, pictures)
+        self.canvas.picture_over(SUBTRACTED, subtracted, contrast_limits=(low, high), colormap="gray_r")
+
+    def _draw(self) -> None:
+        """Outline of the contrast and the followed tip, in the frame on the screen."""
+        row = None if self.desk is None else self.desk.row
+        self.panel.show_pictures({name for name in (SUBTRACTED, BEFORE, RUN) if self.canvas.wants(name)})
+        if self.run is None or row is None or PICTURE not in self.canvas.layers:
+            return
+        in_frame = not (self.canvas.shows(SUBTRACTED) or self.canvas.shows(BEFORE))
+        lines: list[Line] = followed_lines(self.run, row.frame_number - 1, in_frame=in_frame)
+        self.canvas.draft(RUN, lines)

@@ -1,0 +1,39 @@
+"""A drawn contrast run as a multi-frame file: a pool that appears beside nothing, on a picture that moves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from build_dicom import make_dicom
+from run_frames import disc, make_run
+
+from marrowpoint.read import ImageFile, find_images
+
+COUNT, POOL_FRAME, RADIUS_PX, DENSITY, FRAME_MS = 16, 9, 14.0, 0.12, 100.0
+PLACE = (120.0, 140.0)
+
+
+def _added(index: int) -> np.ndarray | None:
+    return None if index < POOL_FRAME else disc(*PLACE, min(RADIUS_PX, 5.0 + 3.0 * (index - POOL_FRAME)), DENSITY)
+
+
+def _shift(index: int) -> tuple[float, float]:
+    return (0.0, 0.0) if index < POOL_FRAME else (2.0, -1.0)
+
+
+def source_picture(index: int) -> tuple[np.ndarray, tuple[float, float]]:
+    """Contrast of a frame where the patient lay in the first one, and how far the patient moved since."""
+    added = _added(index)
+    return (np.zeros((256, 256), np.float32) if added is None else added), _shift(index)
+
+
+def contrast_file(path: Path) -> Path:
+    frames = make_run(COUNT, _added, shift=_shift)
+    pixels = np.stack([np.round(frame.pixels * 60000) for frame in frames]).astype(np.uint16)
+    return make_dicom(path, pixels, frames=COUNT, FrameTime=f"{FRAME_MS:g}")
+
+
+def image_of(path: Path) -> ImageFile:
+    (image,) = find_images([path])
+    return image
