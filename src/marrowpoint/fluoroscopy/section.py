@@ -66,20 +66,7 @@ def fit_section(attenuation: FloatImage, shaft: Shaft, *, at_stop: bool) -> Sect
     -------
     Section
     """
-    width = shaft.width_px
-    end, inward = (shaft.stop_px, -1.0) if at_stop else (shaft.start_px, 1.0)
-    far = min(FAR * width, max(shaft.length_px - 0.5 * width, NEAR * width + 6))
-    along = end + inward * np.arange(NEAR * width, far + 1)
-    reach = np.ceil(1.2 * width + 4)
-    across = np.arange(-reach, reach + 0.5, 0.5)
-    mean = sample_strip(attenuation, shaft.origin, shaft.axis, along, across).mean(0).astype(np.float64)
-    radii = np.linspace(0.44, 0.80, 25) * width
-    keys = [(r, b, k) for b in BLURS_PX for k in CURVES for _ in BORES for r in radii]
-    ground = np.linalg.qr(np.column_stack([np.ones_like(across), across, across**2]))[0]
-    data = mean - ground @ (ground.T @ mean)
-    models, fold = _models(across, radii)
-    match = models @ (fold * (data + data[::-1])[len(across) // 2 :] / 2)
-    cost = float(data @ data) - np.where(match > 0, match**2 / np.maximum((models**2).sum(1), 1e-12), 0.0)
+    keys, cost = _costs(attenuation, shaft, at_stop=at_stop)
     weight = np.exp(-0.5 * FREE_SAMPLES * (cost / max(float(cost.min()), 1e-12) - 1.0))
     weight /= weight.sum()
     radius = np.array([key[0] for key in keys])
@@ -93,6 +80,58 @@ def fit_section(attenuation: FloatImage, shaft: Shaft, *, at_stop: bool) -> Sect
         blur_px=float(best[1]),
         curve=float(best[2]),
     )
+
+
+def sections_by_curve(attenuation: FloatImage, shaft: Shaft, *, at_stop: bool) -> tuple[tuple[Section, float], ...]:
+    """The best cross-section for each display curve, and the logarithm of its weight against the best of all.
+
+    Parameters
+    ----------
+    attenuation : ndarray of shape (M, N), float32
+    shaft : Shaft
+    at_stop : bool
+        Which end is the tip.
+
+    Returns
+    -------
+    tuple of (Section, float)
+        In the order of `CURVES`.
+    """
+    keys, cost = _costs(attenuation, shaft, at_stop=at_stop)
+    least = max(float(cost.min()), 1e-12)
+    curves = np.array([key[2] for key in keys])
+    found = []
+    for curve in CURVES:
+        at = int(np.where(curves == curve, cost, np.inf).argmin())
+        radius, blur = float(keys[at][0]), float(keys[at][1])
+        section = Section(
+            radius_px=radius,
+            width_px=2 * SHORTFALL * radius,
+            width_sd_px=2 * SHORTFALL_SD * radius,
+            blur_px=blur,
+            curve=curve,
+        )
+        found.append((section, -0.5 * FREE_SAMPLES * (float(cost[at]) / least - 1.0)))
+    return tuple(found)
+
+
+def _costs(attenuation: FloatImage, shaft: Shaft, *, at_stop: bool) -> tuple[list[tuple[float, float, float]], Floats]:
+    """Every combination of radius, blur and curve, and the sum of squares that it leaves."""
+    width = shaft.width_px
+    end, inward = (shaft.stop_px, -1.0) if at_stop else (shaft.start_px, 1.0)
+    far = min(FAR * width, max(shaft.length_px - 0.5 * width, NEAR * width + 6))
+    along = end + inward * np.arange(NEAR * width, far + 1)
+    reach = np.ceil(1.2 * width + 4)
+    across = np.arange(-reach, reach + 0.5, 0.5)
+    mean = sample_strip(attenuation, shaft.origin, shaft.axis, along, across).mean(0).astype(np.float64)
+    radii = np.linspace(0.44, 0.80, 25) * width
+    keys = [(float(r), b, k) for b in BLURS_PX for k in CURVES for _ in BORES for r in radii]
+    ground = np.linalg.qr(np.column_stack([np.ones_like(across), across, across**2]))[0]
+    data = mean - ground @ (ground.T @ mean)
+    models, fold = _models(across, radii)
+    match = models @ (fold * (data + data[::-1])[len(across) // 2 :] / 2)
+    cost: Floats = float(data @ data) - np.where(match > 0, match**2 / np.maximum((models**2).sum(1), 1e-12), 0.0)
+    return keys, cost
 
 
 def shown(thickness: Floats, curve: float) -> Floats:

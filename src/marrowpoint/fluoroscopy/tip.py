@@ -47,6 +47,8 @@ class Tip:
         Height of the shaft over its surroundings at the end.
     noise : float
         Spread of the residuals.
+    evidence : float
+        Logarithm of the evidence for cross-section and shapes together, up to a constant of the frame and the window.
     """
 
     along_px: float
@@ -54,9 +56,18 @@ class Tip:
     taper_px: float
     contrast: float
     noise: float
+    evidence: float = 0.0
 
 
-def fit_tip(attenuation: FloatImage, shaft: Shaft, section: Section, *, at_stop: bool) -> Tip:
+def fit_tip(
+    attenuation: FloatImage,
+    shaft: Shaft,
+    section: Section,
+    *,
+    at_stop: bool,
+    shapes: tuple[tuple[float, float], ...] = SHAPES,
+    window_width_px: float | None = None,
+) -> Tip:
     """Fit the end of a shaft with tips of free taper and choose by evidence.
 
     Parameters
@@ -67,12 +78,16 @@ def fit_tip(attenuation: FloatImage, shaft: Shaft, section: Section, *, at_stop:
         Its cross-section near this end.
     at_stop : bool
         Which end: the one at `stop_px` or at `start_px`.
+    shapes : tuple of (float, float)
+        Cones [diameters] and leans [deg] that are tried.
+    window_width_px : float or None
+        Width that sets the window; fits with different cross-sections can be compared where it is the same.
 
     Returns
     -------
     Tip
     """
-    width = 2 * section.radius_px
+    width = 2 * section.radius_px if window_width_px is None else window_width_px
     rough = shaft.stop_px if at_stop else shaft.start_px
     outward = 1.0 if at_stop else -1.0
     step = max(1.0, width / 16)
@@ -94,12 +109,12 @@ def fit_tip(attenuation: FloatImage, shaft: Shaft, section: Section, *, at_stop:
         section=section,
         texture=np.ones(1, np.float32),
     )
-    plain = _model(np.array([-9.0 * width, -8.9 * width]), data, SHAPES[0])[0]
+    plain = _model(np.array([-9.0 * width, -8.9 * width]), data, shapes[0])[0]
     # what the solid cylinder does not explain (an open bore, edge enhancement) is carried along to the tip
     data = replace(data, texture=np.clip(profile[core] / np.maximum(plain, 0.1), 0.6, 1.4).astype(np.float32))
     places = np.arange(-1.2 * width - 4, 1.4 * width + 5, step)
-    cost = np.array([_costs(data, shape, places) for shape in SHAPES])
-    return _average(cost, places, data, (rough, outward, level))
+    cost = np.array([_costs(data, shape, places) for shape in shapes])
+    return _average(cost, places, data, shapes, (rough, outward, level))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -212,16 +227,24 @@ def end_thickness(cone: float, lean_deg: float) -> tuple[NDArray[np.float64], ND
     return place, side, np.clip(thickness, 0.0, 1.0)
 
 
-def _average(cost: NDArray[np.float64], places: NDArray[np.float64], data: _Data, end: tuple[float, float, float]) -> Tip:
+def _average(
+    cost: NDArray[np.float64],
+    places: NDArray[np.float64],
+    data: _Data,
+    shapes: tuple[tuple[float, float], ...],
+    end: tuple[float, float, float],
+) -> Tip:
     """Mean and spread of the place over all shapes, weighted by their evidence."""
     noise2 = max(float(cost.min()) / data.excess.size, 1e-12)
-    log = -0.5 * cost / noise2 * data.step**2 / CORRELATED
-    log += np.array([BLUNT if cone == 0 else 0.0 for cone, _ in SHAPES])[:, None]
+    samples = data.excess.size * data.step**2 / CORRELATED
+    log = -0.5 * samples * (cost / noise2 / data.excess.size - 1)
+    log += np.array([BLUNT if cone == 0 else 0.0 for cone, _ in shapes])[:, None]
     weight = np.exp(log - log.max())
+    evidence = float(log.max() + np.log(weight.mean()) - 0.5 * samples * np.log(noise2))
     weight /= weight.sum()
     mean = float((weight * places[None, :]).sum())
     variance = float((weight * (places[None, :] - mean) ** 2).sum())
-    cone, lean = SHAPES[int(np.argmax(log.max(1)))]
+    cone, lean = shapes[int(np.argmax(log.max(1)))]
     rough, outward, level = end
     width = 2 * data.section.radius_px
     return Tip(
@@ -230,4 +253,5 @@ def _average(cost: NDArray[np.float64], places: NDArray[np.float64], data: _Data
         taper_px=cone * width * float(np.sin(np.radians(lean))),
         contrast=level,
         noise=float(np.sqrt(noise2)),
+        evidence=evidence,
     )

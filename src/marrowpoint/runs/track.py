@@ -14,11 +14,12 @@ from marrowpoint.cortex import BonePrior
 from marrowpoint.errors import NotAssessable
 from marrowpoint.exposure import Bar, Exposure
 from marrowpoint.fluoroscopy.locate import locate_needle
-from marrowpoint.fluoroscopy.section import Section, fit_section
+from marrowpoint.fluoroscopy.section import Section
 from marrowpoint.fluoroscopy.shaft import Shaft, fit_shaft
-from marrowpoint.fluoroscopy.tip import Tip, fit_tip
+from marrowpoint.fluoroscopy.tip import Tip
 from marrowpoint.frame import FloatImage, Frame
 from marrowpoint.needle import Needle
+from marrowpoint.runs.display import CurveDoubt
 from marrowpoint.runs.register import Alignment
 from marrowpoint.runs.scan import Scan
 
@@ -61,6 +62,8 @@ class Tracker:
         self.since_search = 0
         self.needles: list[Needle | None] = []
         self.searched: list[int] = []
+        self.curves = CurveDoubt()
+        self.fitted: set[int] = set()  # frames whose tip was fitted with the run's middle curve
 
     def add(self, index: int, frame: Frame) -> None:
         """Find the needle in the next frame."""
@@ -79,11 +82,23 @@ class Tracker:
         self.needles.append(found)
 
     def done(self) -> Track:
-        """The track, its doubts widened where a frame stands out against its neighbours."""
-        return Track(needles=tuple(_with_jumps(self.needles, self.scan)), searched=tuple(self.searched))
+        """The track: display curve settled, doubts widened where a frame stands out against its neighbours."""
+        settled = [
+            needle if needle is None or index not in self.fitted else self.curves.correct(needle)
+            for index, needle in enumerate(self.needles)
+        ]
+        return Track(needles=tuple(_with_jumps(settled, self.scan)), searched=tuple(self.searched))
 
     def _follow(self, index: int, pixels: FloatImage) -> Needle | None:
         last = self._predicted(index)
+        needle = self._fit(index, pixels, last)
+        if needle is None:
+            return None
+        step = (needle.tip[0] - last.tip[0]) * last.axis[0] + (needle.tip[1] - last.tip[1]) * last.axis[1]
+        return needle if abs(step) < STEP_WIDTHS * last.width_px else None
+
+    def _fit(self, index: int, pixels: FloatImage, last: Needle) -> Needle | None:
+        """Shaft and tip anew around a place; remembers that the tip has the run's middle curve."""
         width = last.width_px
         back = min(PIECE_WIDTHS * width, max(last.length_px, 4 * width)) / 2
         centre = last.tip[0] + back * last.axis[0], last.tip[1] + back * last.axis[1]
@@ -92,12 +107,10 @@ class Tracker:
         if shaft is None or not _alike(shaft, last, self.support):
             return None
         # the shaft's axis was started toward the hub: its beginning is the tip
-        section = fit_section(pixels, shaft, at_stop=False)
-        tip = fit_tip(pixels, shaft, section, at_stop=False)
-        needle = _needle(shaft, tip, section, last)
+        tip, section = self.curves.fit(pixels, shaft)
         self.support = max(self.support, min(shaft.support, 2.0))
-        step = (needle.tip[0] - last.tip[0]) * last.axis[0] + (needle.tip[1] - last.tip[1]) * last.axis[1]
-        return needle if abs(step) < STEP_WIDTHS * width else None
+        self.fitted.add(index)
+        return _needle(shaft, tip, section, last)
 
     @property
     def _usable(self) -> FloatImage:
@@ -132,10 +145,22 @@ class Tracker:
             # two answers: neither is sure
             doubt = float(gap) / 2
             better = found if self.last is None or found.confidence > followed.confidence else followed
+            if better is found:
+                self.fitted.discard(index)
             return replace(better, tip_sd_along_px=float(np.hypot(better.tip_sd_along_px, doubt)))
         if found.confidence < LEAST_SURE:
             return None
         self.support = 0.0
+        return self._refined(index, pixels, found)
+
+    def _refined(self, index: int, pixels: FloatImage, found: Needle) -> Needle:
+        """A found needle fitted like the followed ones, where both agree."""
+        fitted = self._fit(index, pixels, found)
+        if fitted is not None and np.hypot(fitted.tip[0] - found.tip[0], fitted.tip[1] - found.tip[1]) < (
+            AGREE_WIDTHS * found.width_px
+        ):
+            return fitted
+        self.fitted.discard(index)
         return found
 
     def _exposure(self, pixels: FloatImage) -> Exposure:
