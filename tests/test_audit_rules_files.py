@@ -174,16 +174,32 @@ def test_a21_notification_levels(dose, expected):
 
 
 def run(
-    frames: int = 4, *, mask: bool = True, onset: int | None = 3, text: str = "Local pool.", reason: str = "by hand"
-) -> dict[str, Any]:
+    frames: int = 4, *, mask: bool = True, onset: int | None = 3, text: str = "Local pool.", reason: str = "by hand",
+    paths: tuple[str, ...] = ("run.dcm",),
+) -> dict[str, Any]:  # fmt: skip
     """A contrast run with `frames` timed frames from the first contrast on (frames count from 1)."""
     total = frames + (onset or 1) - 1
     return {
         "record": "run",
-        "source": {"paths": ["run.dcm"], "study_instance_uid": UID, "acquired": None},
+        "source": {
+            "paths": list(paths),
+            "study_instance_uid": UID,
+            "acquired": None,
+            "frames": total,
+            "rows": 8,
+            "columns": 8,
+        },
         "times": {"seconds": [0.5 * k for k in range(total)], "origin": "by hand"},
-        "contrast": {"onset_frame": onset, "mask_frames": [1, 2] if mask else []},
-        "verdict": {"code": "local_pool", "text": text, "reasons": [{"code": "by_hand", "text": reason}]},
+        "needle": None,
+        "contrast": {
+            "onset_frame": onset,
+            "peak_frame": onset,
+            "mask_frames": [1, 2] if mask else [],
+            "unit": "mm",
+            "points": [],
+        },
+        "verdict": {"code": "local_pool", "text": text, "flags": [], "reasons": [{"code": "by_hand", "text": reason}]},
+        "strip": None,
         "provenance": PROVENANCE,
     }
 
@@ -201,6 +217,17 @@ def test_a22_contrast():
     assert outcome("A22", [], [reinjection()]) == "not_assessable"
     assert outcome("A22", [], [reinjection(contrast="no")]) is None
     assert outcome("A22", imaged_sites(1)) is None
+
+
+def test_a22_stills_seconds_apart_show_no_way():
+    stills = run(paths=("a.dcm", "b.dcm", "c.dcm", "d.dcm", "e.dcm", "f.dcm"))
+    assert outcome("A22", [stills], [reinjection(contrast="yes")]) == "warn"
+
+
+def test_a02_contrast_of_the_harvest_is_no_reinjection():
+    frames = [frame("run.dcm", acquired="2026-03-02T10:00:00")]
+    assert outcome("A02", [*frames, run()], sheet(1)) == "not_assessable"
+    assert outcome("A02", [run()], [reinjection(contrast="yes")]) == "pass"
 
 
 def test_a23_absence_is_never_a_fact():
@@ -326,6 +353,7 @@ def test_run_records_are_read_as_they_are_written():
     # contrast from the third of five frames on
     assert (found.path, found.kind, found.mask, found.timed_frames) == ("runs/a.dcm", "contrast", True, 3)
     assert found.acquired == datetime(2026, 3, 2, 13)
+    assert (found.frames, found.key_frames, found.stills) == (5, ("runs/a.dcm#3", "runs/a.dcm#4"), False)
     assert "Not seen is not absent." in found.text
 
 

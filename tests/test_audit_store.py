@@ -79,7 +79,19 @@ PRAGMA user_version = 2;
 """
 
 
-@pytest.mark.parametrize("version", [1, 2])
+# and version 3
+THEN = """
+ALTER TABLE runs RENAME TO sessions;
+CREATE TABLE runs (path TEXT PRIMARY KEY, record TEXT NOT NULL,
+    study_instance_uid TEXT AS (json_extract(record, '$.source.study_instance_uid')),
+    verdict TEXT AS (json_extract(record, '$.verdict.code')));
+UPDATE files SET done = 0 WHERE path IN
+    (SELECT path FROM frames WHERE json_extract(record, '$.source.number_of_frames') > 1);
+PRAGMA user_version = 3;
+"""
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_file_of_a_former_version_comes_up_to_date(tmp_path, version) -> None:
     folder, out = make_folder(tmp_path / "case"), tmp_path / "new"
     audit_here(folder, out)
@@ -95,14 +107,16 @@ def test_a_file_of_a_former_version_comes_up_to_date(tmp_path, version) -> None:
         for table, columns in kept.items():
             db.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM new.{table}")
         db.commit()
-        if version == 2:
+        if version > 1:
             db.executescript(NEXT)
             uid = "SELECT n.study_instance_uid FROM new.files n WHERE n.path = files.path"
             db.execute(f"UPDATE files SET study_instance_uid = ({uid})")
             db.commit()
+        if version > 2:
+            db.executescript(THEN)
     with closing(open_audit(old)) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (CURRENT,)
-        assert db.execute("SELECT workers FROM sessions").fetchall() == [("two hands",)] * (version == 2)
+        assert db.execute("SELECT workers FROM sessions").fetchall() == [("two hands",)] * (version > 1)
         assert list(run_records(db)) == []
     # an audit goes on with it: the run that was not asked for at that time is all there is to do
     counted: list = []

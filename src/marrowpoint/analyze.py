@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -99,9 +99,7 @@ def analyze_images(images: Iterable[ImageFile], request: Request) -> Iterator[Ou
         if not faulty:  # a fault of ours is told once
             yield from analyze_run(image, request)
     for stills in still_series(seen) if request.profile.run is not None else ():
-        yield from _guarded(
-            stills[0].frame.reference.path, partial(assess_stills, stills, files, _run_request(request))
-        )
+        yield from analyze_stills(stills, files, request)
     yield from judge_studies(seen, request.profile, [site for sites in request.procedure.values() for site in sites])
 
 
@@ -148,6 +146,26 @@ def analyze_run(image: ImageFile, request: Request) -> Iterator[RunAssessment | 
     """
     if request.profile.run is not None and is_run(image):
         yield from _guarded(image.relative_path, partial(assess_file, image, _run_request(request)))
+
+
+def analyze_stills(
+    stills: Sequence[Assessment], files: Mapping[str, ImageFile], request: Request
+) -> Iterator[RunAssessment | Failure]:
+    """Assess stills of one series as a run.
+
+    Parameters
+    ----------
+    stills : sequence of Assessment
+        As `still_series` finds them.
+    files : mapping of str to ImageFile
+        By relative path.
+    request : Request
+
+    Yields
+    ------
+    RunAssessment or Failure
+    """
+    yield from _guarded(stills[0].frame.reference.path, partial(assess_stills, stills, files, _run_request(request)))
 
 
 def _guarded(path: str, work: Callable[[], RunAssessment]) -> Iterator[RunAssessment | Failure]:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import cv2
 
+from marrowpoint.audit.cards_run import RunView, frames_of, run_view, shown_frames
 from marrowpoint.audit.facts import FrameFacts, PositionFacts, ProcedureFacts
 from marrowpoint.audit.findings import WORST_FIRST, Finding, Outcome, worst
 from marrowpoint.audit.rules_sheet import drawn_sites
@@ -102,6 +103,7 @@ class Card:
     sites : tuple of Finding
         About single sites that did not pass.
     failures : tuple of str
+    runs : tuple of RunView
     """
 
     number: int
@@ -117,6 +119,7 @@ class Card:
     findings: tuple[Finding, ...]
     sites: tuple[Finding, ...]
     failures: tuple[str, ...]
+    runs: tuple[RunView, ...] = ()
 
 
 ROW_TITLES = ("Site", "Side", "Phase", "ml", "Syringe", "Needle", "Time", "Pictures", "Where the tip was")
@@ -158,8 +161,10 @@ def make_cards(
         placed = {frame.key for position in procedure.positions for frame in position.frames}
         counts = [(OUTCOME_WORDS[outcome], sum(finding.outcome is outcome for finding in whole)) for outcome in WORST_FIRST]
 
-        def picture(frame: FrameFacts) -> Picture:
-            return _picture(frame, pictures, beside, side_px)
+        shown = shown_frames(procedure)
+
+        def held(frames: Sequence[FrameFacts], shown: frozenset[str] = shown) -> tuple[Picture, ...]:
+            return tuple(_picture(frame, pictures, beside, side_px) for frame in frames if frame.key in shown)
 
         yield Card(
             number=number,
@@ -169,15 +174,20 @@ def make_cards(
             identity=identities.get(procedure.study_instance_uid, ""),
             kind=worst(finding.outcome for finding in whole).value,
             counts=tuple((name, count) for name, count in counts if count),
-            positions=tuple(
-                _position(position, [picture(frame) for frame in position.frames]) for position in procedure.positions
-            ),
-            loose=tuple(picture(frame) for frame in procedure.frames if frame.key not in placed),
+            positions=tuple(_position(position, held(position.frames)) for position in procedure.positions),
+            loose=held([frame for frame in procedure.frames if frame.key not in placed]),
             rows=tuple(_row(site, procedure) for site in procedure.sites),
             findings=tuple(sorted(whole, key=lambda finding: WORST_FIRST.index(finding.outcome))),
             sites=tuple(finding for finding in own if finding.site is not None and finding.outcome is not Outcome.PASS),
             failures=tuple(f"{failure.path}: {failure.text}" for failure in procedure.failures),
-        )
+            runs=tuple(
+                run_view(
+                    run, sum(frame.key in shown for frame in frames_of(run, procedure.frames)),
+                    pictures=pictures, beside=beside, draw=side_px > 0,
+                )
+                for run in procedure.runs
+            ),
+        )  # fmt: skip
 
 
 def _position(position: PositionFacts, pictures: Sequence[Picture]) -> PositionView:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from marrowpoint.audit.pool import Pool
-from marrowpoint.audit.task import Done, Event, FileTask, FrameDone, Job, Opened, Task, failed, program_fingerprint
+from marrowpoint.audit.task import Done, Event, FileTask, FrameDone, Job, Opened, Task, failed, name_of, program_fingerprint
 from marrowpoint.errors import InvalidAudit
 
 CONNECT_S = 15
@@ -121,9 +121,8 @@ class Cluster:
         except InvalidAudit:
             raise
         except self._dask.KilledWorker:
-            path = task.image.relative_path if isinstance(task, FileTask) else f"study {task.study_instance_uid}"
             text = "several workers of the cluster ended over it; nothing of it was analysed"
-            return [failed(path, 0, "crashed", text), Done()]
+            return [failed(name_of(task), 0, "crashed", text), Done()]
         except Exception as error:  # a scheduler that is gone says nothing about the file
             text = f"the cluster is lost ({type(error).__name__}): start it again and go on with --resume"
             raise InvalidAudit("cluster_lost", text) from error
@@ -135,7 +134,7 @@ def work_in_cluster(task: Task, job: Job, limit_s: float) -> list[Event]:
 
     Parameters
     ----------
-    task : FileTask or StudyTask
+    task : Task
     job : Job
     limit_s : float
 

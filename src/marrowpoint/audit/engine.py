@@ -12,8 +12,9 @@ from pathlib import Path
 
 from marrowpoint.audit.keeper import Keeper
 from marrowpoint.audit.plan import enter_files, file_tasks, study_tasks, study_uids
+from marrowpoint.audit.stills import find_still_runs, keep_still_runs, still_tasks
 from marrowpoint.audit.store import write_facts, write_sites
-from marrowpoint.audit.task import Done, Event, Failed, FileTask, Job, StudyTask, Task
+from marrowpoint.audit.task import A_STILL_RUN, Done, Event, Failed, FileTask, Job, RunDone, StillsTask, StudyTask, Task
 from marrowpoint.audit.work import work
 from marrowpoint.errors import InvalidAudit
 from marrowpoint.fluoroscopy.prior import BoneNetwork
@@ -107,6 +108,7 @@ def run_audit(
     keeper = Keeper(db, out, job)
     try:
         _files(db, images, job, run, keeper, tell)
+        _still_runs(db, images, job, run, keeper, tell)
         write_facts(db, {"state": "judging"})
         judge_all_studies(db, run, job, keeper, tell)
         write_results_file(db, out)
@@ -128,7 +130,7 @@ def write_results_file(db: sqlite3.Connection, out: Path) -> None:
     """
     queries = (
         "SELECT t.record FROM frames t JOIN files USING (path) ORDER BY files.ordinal, t.frame",
-        "SELECT t.record FROM runs t JOIN files USING (path) ORDER BY files.ordinal",
+        "SELECT t.record FROM runs t JOIN files USING (path) ORDER BY t.ordinal, files.ordinal",
         "SELECT record FROM studies ORDER BY ordinal",
         "SELECT t.record FROM failures t JOIN files USING (path) ORDER BY files.ordinal, t.frame",
     )
@@ -151,6 +153,28 @@ def _files(
         if isinstance(event, Done):
             done += 1
             tell(Progress(step="files", done=done, total=len(images), failures=keeper.failures))
+    db.commit()
+
+
+def _still_runs(
+    db: sqlite3.Connection, images: Sequence[ImageFile], job: Job, run: Run, keeper: Keeper,
+    tell: Callable[[Progress], None],
+) -> None:  # fmt: skip
+    wanted = find_still_runs(db, job)
+    missing = keep_still_runs(db, wanted)
+    told = {each.paths[0]: each for each in missing}
+    done = len(wanted) - len(missing)
+    for task, event in run(still_tasks(db, missing, images)) if missing else ():
+        assert isinstance(task, StillsTask)
+        of = told[task.images[0].relative_path]
+        if isinstance(event, RunDone):
+            keeper.keep_run(of.paths[0], event, key=of.key, ordinal=of.ordinal)
+        elif isinstance(event, Failed):
+            keeper.failed(of.paths[0], A_STILL_RUN, event.record)
+        elif isinstance(event, Done):
+            done += 1
+            tell(Progress(step="runs of stills", done=done, total=len(wanted), failures=keeper.failures))
+        keeper.commit_now_and_then()
     db.commit()
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from marrowpoint.assessment import Provenance
+from marrowpoint.audit.facts_run import RunFacts
 from marrowpoint.case import Site
 from marrowpoint.frame import Documented
 from marrowpoint.measurement import Measurement
@@ -145,29 +146,6 @@ class PositionFacts:
     def imaged(self) -> tuple[FrameFacts, ...]:
         """Frames in which the program found the needle."""
         return tuple(frame for frame in self.frames if frame.needle)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFacts:
-    """One run record: a cine of a needle or of contrast.
-
-    Parameters
-    ----------
-    kind : {"contrast", "contrast_not_seen", "needle"}
-        Whether contrast was seen, was looked for, or the needle alone was followed.
-    timed_frames : int
-        Frames with a time of their own from the first contrast on.
-    mask : bool
-        A picture from before the contrast was there to subtract.
-    """
-
-    path: str
-    kind: str
-    acquired: datetime | None
-    timed_frames: int
-    mask: bool
-    verdict: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

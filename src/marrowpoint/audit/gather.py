@@ -15,10 +15,11 @@ from marrowpoint.audit.facts import (
     FrameFacts,
     ProcedureFacts,
     Reading,
-    RunFacts,
     SharedPicture,
 )
-from marrowpoint.audit.typed import failure_facts, frame_facts, position_facts, run_facts
+from marrowpoint.audit.facts_run import RunFacts
+from marrowpoint.audit.typed import failure_facts, frame_facts, position_facts
+from marrowpoint.audit.typed_run import run_facts
 from marrowpoint.case import Site
 from marrowpoint.report.record import Record
 
@@ -91,7 +92,7 @@ def _procedure(
         study_instance_uid=uid,
         frames=tuple(frames.values()),
         positions=tuple(positions),
-        runs=tuple(pile.runs),
+        runs=tuple(replace(run, phase=_phase_of_run(run, frames.values())) for run in pile.runs),
         failures=tuple(pile.failures),
         sites=sites,
         shared=tuple(picture for picture in shared if uid in picture.studies),
@@ -114,6 +115,11 @@ def _phase(rows: Sequence[Site], frames: Sequence[FrameFacts], sites: Sequence[S
     if max(taken) < min(starts):
         return HARVEST
     return REINJECTION if min(taken) >= min(starts) else ""
+
+
+def _phase_of_run(run: RunFacts, frames: Iterable[FrameFacts]) -> str:
+    phases = {frame.phase for frame in frames if frame.path in run.paths}
+    return phases.pop() if len(phases) == 1 else ""
 
 
 def entry_moment(text: str) -> datetime | None:

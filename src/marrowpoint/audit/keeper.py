@@ -44,10 +44,7 @@ class Keeper:
             self._key(path, event.study_instance_uid)
             self.frames += 1
         elif isinstance(event, RunDone):
-            if event.strip:
-                with whole_file(self._out / RUNS / event.strip_name) as stream:
-                    stream.write(event.strip)
-            db.execute("INSERT OR REPLACE INTO runs (path, record) VALUES (?, ?)", (path, event.record))
+            self.keep_run(path, event)
         elif isinstance(event, Failed):
             if event.number == 0:
                 db.execute("DELETE FROM failures WHERE path = ?", (path,))
@@ -57,6 +54,14 @@ class Keeper:
             self._key(path, uid)
             db.execute("UPDATE files SET done = 1, size = ?, mtime_ns = ? WHERE path = ?", (task.size, task.mtime_ns, path))
         self.commit_now_and_then()
+
+    def keep_run(self, path: str, event: RunDone, *, key: str = "", ordinal: int = 0) -> None:
+        """Write a run, its film strip first; `path` is its file, or its first where stills make it, which have a `key`."""
+        if event.strip:
+            with whole_file(self._out / RUNS / event.strip_name) as stream:
+                stream.write(event.strip)
+        row = (path, event.record, key, ordinal)
+        self._db.execute("INSERT OR REPLACE INTO runs (path, record, key, ordinal) VALUES (?, ?, ?, ?)", row)
 
     def failed(self, path: str, number: int, record: str) -> None:
         """Write a failure of a frame; `number` 0 for the whole file."""

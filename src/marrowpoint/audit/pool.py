@@ -22,7 +22,22 @@ from time import monotonic
 from types import TracebackType
 from typing import cast
 
-from marrowpoint.audit.task import A_RUN, Done, Event, FileTask, Following, FrameDone, Job, Opened, StudyTask, Task, failed
+from marrowpoint.audit.task import (
+    A_RUN,
+    A_STILL_RUN,
+    Done,
+    Event,
+    FileTask,
+    Following,
+    FrameDone,
+    Job,
+    Opened,
+    StillsTask,
+    StudyTask,
+    Task,
+    failed,
+    name_of,
+)
 from marrowpoint.audit.wire import Ready, receive, send
 from marrowpoint.errors import InvalidAudit
 
@@ -161,9 +176,7 @@ class Pool:
 
     def _give(self, worker: _Worker, given: _Given) -> None:
         worker.given = given
-        # a study comes as a whole, its frames together
-        parts = len(given.task.frames) if isinstance(given.task, StudyTask) else 1
-        worker.deadline = monotonic() + self._limit_s * max(parts, 1)
+        worker.deadline = monotonic() + self._limit_s * _parts(given.task)
         worker.tell(given.task)
 
     def _listen(self) -> Iterator[tuple[Task, Event]]:
@@ -199,7 +212,7 @@ class Pool:
             worker.frames += 1
         elif isinstance(event, Following):
             given.following = True
-            worker.deadline = monotonic() + self._limit_s * (FOLLOWED_LIMITS + event.frames // FRAMES_A_LIMIT)
+            worker.deadline = monotonic() + self._limit_s * _of_run(event.frames)
         elif isinstance(event, Done):
             worker.given = None
             if worker.frames >= FRAMES_A_WORKER:
@@ -228,8 +241,11 @@ class Pool:
             # once more: it may have been the machine, not the file
             self._again.append(_Given(task=_rest(given), retried=True, blamed=given.blamed and not progressed))
         elif isinstance(task, StudyTask):
-            yield task, failed(f"study {task.study_instance_uid}", 0, code, text)
+            yield task, failed(name_of(task), 0, code, text)
             yield task, Done(study_instance_uid=task.study_instance_uid)
+        elif isinstance(task, StillsTask):
+            yield task, failed(name_of(task), A_STILL_RUN, code, f"{text}; its frames were analysed, not the run they make")
+            yield task, Done()
         elif given.following:
             text = f"{text}; its frames were analysed, not the run they make"
             yield task, failed(task.image.relative_path, A_RUN, code, text)
@@ -245,9 +261,20 @@ class Pool:
             self._again.append(_Given(task=replace(rest, skip=rest.skip | {number}, follow=False), blamed=True))
 
 
+def _parts(task: Task) -> int:
+    """How many frames' time the first answer may take: a study and a run of stills come as a whole."""
+    if isinstance(task, StillsTask):
+        return _of_run(len(task.images))
+    return max(len(task.frames), 1) if isinstance(task, StudyTask) else 1
+
+
+def _of_run(frames: int) -> int:
+    return FOLLOWED_LIMITS + frames // FRAMES_A_LIMIT
+
+
 def _rest(given: _Given) -> Task:
     task = given.task
-    if isinstance(task, StudyTask):
+    if not isinstance(task, FileTask):
         return task
     skip = task.skip if task.known_sha256 == given.sha256 or given.sha256 is None else frozenset[int]()
     known = task.known_sha256 if given.sha256 is None else given.sha256

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from marrowpoint.audit.cards import ROW_TITLES, Card, make_cards
+from marrowpoint.audit.cards import ROW_TITLES, SEVERITY_KIND, Card, make_cards
 from marrowpoint.audit.drawing import FAILED, PASSED, UNKNOWN, WARNED
 from marrowpoint.audit.facts import ProcedureFacts
 from marrowpoint.audit.findings import Finding
@@ -148,6 +148,7 @@ def _context(
         "research_only": RESEARCH_ONLY,
         "colours": COLOURS,
         "signs": SIGNS,
+        "kinds": SEVERITY_KIND,
         "rows": rows,
         "row_titles": ROW_TITLES,
         "titles": {rule.name: rule.title for rule in RULES},

@@ -29,11 +29,12 @@ from reportlab.platypus import (
     TableStyle,
 )
 
-from marrowpoint.audit.cards import ROW_TITLES, Card, Picture, make_cards
+from marrowpoint.audit.cards import ROW_TITLES, SEVERITY_KIND, Card, Picture, make_cards
 from marrowpoint.audit.drawing import FAILED, PASSED, UNKNOWN, WARNED
 from marrowpoint.audit.findings import Finding, Outcome
 from marrowpoint.audit.material import ReportMaterial
 from marrowpoint.audit.pdf_chart import Chart
+from marrowpoint.audit.pdf_run import run_parts
 from marrowpoint.audit.report_html import by_study
 from marrowpoint.audit.report_words import list_rows, method_lines, reader_lines
 from marrowpoint.audit.rules import RULES
@@ -233,6 +234,9 @@ def _card(card: Card, number: int) -> Iterator[Flowable]:
     if not card.positions:
         yield words("No needle position in the files given.")
     yield from _pictures(card.loose)
+    for count, run in enumerate(card.runs, start=1):
+        kind = SEVERITY_KIND[run.severity]
+        yield KeepTogether([_banner(f"Run {count}: {run.words}", kind, SUBHEAD), *run_parts(run, WIDTH, _small)])
     if card.rows:
         yield from _heading("Sites on the sheet", SUBHEAD)
         head_row = [words(title, SMALL) for title in ROW_TITLES]
@@ -253,6 +257,10 @@ def _card(card: Card, number: int) -> Iterator[Flowable]:
         yield words(f"{site.rule}, site {site.site}: {site.sentence}", SMALL)
     for failure in card.failures:
         yield words(f"Could not be read: {failure}", SMALL)
+
+
+def _small(text: str) -> Flowable:
+    return words(text, SMALL)
 
 
 def _banner(text: str, kind: str, style: ParagraphStyle) -> Flowable:

@@ -188,7 +188,7 @@ def contrast_series(procedure: ProcedureFacts, profile: Profile) -> Iterator[Ans
         yield Answer(outcome=Outcome.NOT_ASSESSABLE, sentence="The sheet does not say whether contrast was used.")
         return
     needed = limits_of(profile).contrast_frames
-    whole = [run for run in runs if run.mask and run.timed_frames >= needed]
+    whole = [run for run in runs if run.mask and run.timed_frames >= needed and not run.stills]
     if whole:
         text = f"{len(whole)} contrast run(s) with a picture from before and at least {needed:g} timed frames."
         yield Answer(outcome=Outcome.PASS, sentence=text)

@@ -38,7 +38,7 @@ def reinjection_imaging(procedure: ProcedureFacts, profile: Profile) -> Iterator
     """A02."""
     frames = [frame for frame in procedure.frames if frame.phase == REINJECTION]
     unassigned = [frame for frame in procedure.frames if not frame.phase]
-    contrast = [run for run in procedure.runs if run.kind == "contrast"]
+    contrast = [run for run in procedure.runs if run.kind == "contrast" and run.phase != HARVEST]
     seen = [frame for frame in frames if frame.needle]
     if seen or contrast:
         text = f"{_frames(len(seen))} with a needle and {len(contrast)} contrast run(s) of the re-injection."

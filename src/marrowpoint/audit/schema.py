@@ -65,7 +65,13 @@ VERSION_3 = (
         (SELECT path FROM frames WHERE json_extract(record, '$.source.number_of_frames') > 1)""",
 )
 
-MIGRATIONS = (VERSION_1, VERSION_2, VERSION_3)
+# Runs that stills make stand after those of files, which have no key and no place of their own.
+VERSION_4 = (
+    "ALTER TABLE runs ADD COLUMN key TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE runs ADD COLUMN ordinal INTEGER NOT NULL DEFAULT 0",
+)
+
+MIGRATIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
 CURRENT = len(MIGRATIONS)
 
 # tables that differ from one session of work to the next, and columns that differ from machine to machine

@@ -77,8 +77,8 @@ def frame_records(db: sqlite3.Connection, study_instance_uid: str | None = None)
 
 
 def run_records(db: sqlite3.Connection) -> Iterator[Record]:
-    """Run records in the order of the files."""
-    yield from _records(db, "SELECT t.record FROM runs t JOIN files USING (path) ORDER BY files.ordinal")
+    """Run records in the order of the files, then those that stills make."""
+    yield from _records(db, "SELECT t.record FROM runs t JOIN files USING (path) ORDER BY t.ordinal, files.ordinal")
 
 
 def study_records(db: sqlite3.Connection) -> Iterator[Record]:

@@ -20,6 +20,7 @@ from marrowpoint.report.write import whole_file
 
 DICTIONARY = "data_dictionary"
 OF_FILES = "JOIN files USING (path) ORDER BY files.ordinal"
+OF_RUNS = "JOIN files USING (path) ORDER BY t.ordinal, files.ordinal"
 ROWS_AT_ONCE = 10_000
 EXCEL_ROWS = 1_048_576  # a sheet of Excel ends there
 
@@ -82,7 +83,7 @@ def rows(db: sqlite3.Connection, table: str) -> Iterator[tuple[Cell, ...]]:
     """
     columns = TABLES[table]
     fields = ", ".join(f"json_extract(t.record, '{column.where}')" for column in columns)
-    orders = {"frames": OF_FILES + ", t.frame", "failures": OF_FILES + ", t.frame", "runs": OF_FILES}
+    orders = {"frames": OF_FILES + ", t.frame", "failures": OF_FILES + ", t.frame", "runs": OF_RUNS}
     joined = orders.get(table, "ORDER BY t.ordinal")
     lists = [k for k, column in enumerate(columns) if column.kind == "list"]
     for found in db.execute(f"SELECT {fields} FROM {table} t {joined}"):

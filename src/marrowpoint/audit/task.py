@@ -95,7 +95,32 @@ class StudyTask:
     reused: frozenset[str] = frozenset()
 
 
-Task = FileTask | StudyTask
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StillsTask:
+    """Stills that make a run, in order of time.
+
+    Parameters
+    ----------
+    images : tuple of ImageFile
+    frames : tuple of str
+        Their frames as packed `StoredFrame`.
+    own_name : bool
+        As in `FileTask`.
+    """
+
+    images: tuple[ImageFile, ...]
+    frames: tuple[str, ...]
+    own_name: bool = False
+
+
+Task = FileTask | StudyTask | StillsTask
+
+
+def name_of(task: Task) -> str:
+    """What a task is about, as failures name it: a path or a study."""
+    if isinstance(task, StudyTask):
+        return f"study {task.study_instance_uid}"
+    return task.image.relative_path if isinstance(task, FileTask) else task.images[0].relative_path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +180,7 @@ class Done:
 Event = Opened | FrameDone | Following | RunDone | Failed | Done
 
 A_RUN = 1_000_000_000  # stands for the frame in a failure that is a run's: after all frames of its file
+A_STILL_RUN = A_RUN + 1  # the same for the run that a still begins
 
 
 @cache
@@ -168,8 +194,8 @@ def program_fingerprint() -> str:
 
 
 def failed(path: str, number: int, code: str, text: str) -> Failed:
-    """A failure as an event; `number` 0 for the whole file, `A_RUN` for the file as a run."""
-    frame_number = None if number in (0, A_RUN) else number
+    """A failure as an event; `number` 0 for the whole file, `A_RUN` or `A_STILL_RUN` for the run it is or begins."""
+    frame_number = None if number in (0, A_RUN, A_STILL_RUN) else number
     record = failure_record(Failure(path=path, frame_number=frame_number, code=code, text=text))
     return Failed(number=number, record=record_text(record))
 

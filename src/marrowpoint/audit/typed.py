@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from marrowpoint.assessment import Provenance
-from marrowpoint.audit.facts import FailureFacts, FrameFacts, PositionFacts, RunFacts
+from marrowpoint.audit.facts import FailureFacts, FrameFacts, PositionFacts
 from marrowpoint.frame import Documented
 from marrowpoint.measurement import Bound, Measurement, Unit
 from marrowpoint.report.record import Record
@@ -46,7 +46,7 @@ def frame_facts(record: Record) -> FrameFacts:
         scale_note=calibration.get("note", ""),
         needle=record["needle"] is not None,
         bone=record["bone"] is not None,
-        verdict=_verdict(record["verdict"]),
+        verdict=verdict(record["verdict"]),
         measurements=_measurements(record["measurements"]),
         overlay=record.get("overlay", ""),
         documented=_documented(record.get("documented")),
@@ -74,39 +74,13 @@ def position_facts(record: Record, frames: tuple[FrameFacts, ...]) -> PositionFa
         study_instance_uid=record["study_instance_uid"],
         site=record.get("site", ""),
         frames=frames,
-        verdict=_verdict(record["verdict"]),
+        verdict=verdict(record["verdict"]),
         tip_mm=_triple(tip.get("position_mm")),
         tip_sd_mm=_triple(tip.get("sd_mm")),
         axis=_triple(tip.get("axis")),
         axis_sd_deg=tip.get("axis_sd_deg"),
         insertion_depth=lengths.get("insertion_depth"),
         bone_thickness=lengths.get("bone_thickness"),
-    )
-
-
-def run_facts(record: Record) -> tuple[str, RunFacts]:
-    """A run record with types, and the UID of its study.
-
-    Parameters
-    ----------
-    record : dict
-
-    Returns
-    -------
-    uid : str
-    run : RunFacts
-    """
-    source, verdict, contrast = record["source"], record["verdict"], record["contrast"]
-    seconds = record["times"]["seconds"]
-    onset = None if contrast is None else contrast["onset_frame"]
-    return source["study_instance_uid"], RunFacts(
-        path=source["paths"][0] if source["paths"] else "",
-        kind="needle" if contrast is None else "contrast_not_seen" if onset is None else "contrast",
-        acquired=moment(source["acquired"]),
-        timed_frames=0 if seconds is None or onset is None else len(seconds) - onset + 1,
-        mask=contrast is not None and bool(contrast["mask_frames"]),
-        verdict=verdict["code"],
-        text=" ".join([verdict["text"], *(reason["text"] for reason in verdict["reasons"])]),
     )
 
 
@@ -125,7 +99,8 @@ def moment(text: str | None) -> datetime | None:
         return None
 
 
-def _verdict(record: Record) -> Verdict:
+def verdict(record: Record) -> Verdict:
+    """A verdict with types; flags of a newer program are left out."""
     known = set(Flag)
     return Verdict(
         code=Code(record["code"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from math import inf
 from pathlib import Path, PurePosixPath
@@ -11,12 +11,13 @@ from time import perf_counter
 
 import numpy as np
 
-from marrowpoint.analyze import FAULT, Failure, Request, analyze_image, analyze_run
+from marrowpoint.analyze import FAULT, Failure, Request, analyze_image, analyze_run, analyze_stills
 from marrowpoint.assess import without_pixels
 from marrowpoint.assessment import Assessment
 from marrowpoint.audit.nouns import StoredFrame, pack, unpack
 from marrowpoint.audit.task import (
     A_RUN,
+    A_STILL_RUN,
     Done,
     Event,
     FileTask,
@@ -25,6 +26,7 @@ from marrowpoint.audit.task import (
     Job,
     Opened,
     RunDone,
+    StillsTask,
     StudyTask,
     Task,
     failed,
@@ -43,6 +45,7 @@ from marrowpoint.report.results import OVERLAYS, RUNS
 from marrowpoint.report.run_record import run_record
 from marrowpoint.report.run_strip import strip_png
 from marrowpoint.report.write import picture_name, whole_file
+from marrowpoint.runs.run import RunAssessment
 from marrowpoint.study import judge_studies
 from marrowpoint.thickness import cell_points
 
@@ -57,7 +60,7 @@ def work(task: Task, job: Job, network: BoneNetwork | None) -> Iterator[Event]:
 
     Parameters
     ----------
-    task : FileTask or StudyTask
+    task : FileTask, StudyTask or StillsTask
     job : Job
     network : BoneNetwork or None
         The learned prior.
@@ -67,7 +70,9 @@ def work(task: Task, job: Job, network: BoneNetwork | None) -> Iterator[Event]:
     Opened, FrameDone, Following, RunDone, Failed or Done
         Each as soon as it is known; `Done` last.
     """
-    return _file(task, job, network) if isinstance(task, FileTask) else _study(task, job)
+    if isinstance(task, FileTask):
+        return _file(task, job, network)
+    return _study(task, job) if isinstance(task, StudyTask) else _stills(task, job, network)
 
 
 def _file(task: FileTask, job: Job, network: BoneNetwork | None) -> Iterator[Event]:
@@ -80,9 +85,7 @@ def _file(task: FileTask, job: Job, network: BoneNetwork | None) -> Iterator[Eve
     if same and task.complete:
         yield Done()
         return
-    request = Request(
-        profile=job.profile, network=network, outer_diameter_mm=job.outer_diameter_mm, procedure=job.procedure
-    )
+    request = _request(job, network)
     skip = task.skip if same else frozenset[int]()
     uid, count, start, faulty = "", 0, perf_counter(), False
     for outcome in analyze_image(task.image, request, skip=skip):
@@ -98,24 +101,35 @@ def _file(task: FileTask, job: Job, network: BoneNetwork | None) -> Iterator[Eve
             return
     if task.follow and not faulty:
         yield Following(frames=len(skip) + count)
-        yield from _run(task, request)
+        yield from _runs(analyze_run(task.image, request), A_RUN, own_name=task.own_name)
     yield Done(study_instance_uid=uid)
 
 
-def _run(task: FileTask, request: Request) -> Iterator[Event]:
-    for outcome in analyze_run(task.image, request):
+def _stills(task: StillsTask, job: Job, network: BoneNetwork | None) -> Iterator[Event]:
+    stills = [unpack(StoredFrame, text).assessment for text in task.frames]
+    files = {image.relative_path: image for image in task.images}
+    yield from _runs(analyze_stills(stills, files, _request(job, network)), A_STILL_RUN, own_name=task.own_name)
+    yield Done()
+
+
+def _request(job: Job, network: BoneNetwork | None) -> Request:
+    return Request(profile=job.profile, network=network, outer_diameter_mm=job.outer_diameter_mm, procedure=job.procedure)
+
+
+def _runs(outcomes: Iterable[RunAssessment | Failure], number: int, *, own_name: bool) -> Iterator[Event]:
+    for outcome in outcomes:
         if isinstance(outcome, Failure):
-            yield failed(outcome.path, A_RUN, outcome.code, outcome.text)
+            yield failed(outcome.path, number, outcome.code, outcome.text)
             continue
         strip = strip_png(outcome)
-        name = str(_picture_name(outcome.references[0], task)) if strip else ""
+        name = str(_picture_name(outcome.references[0], own_name=own_name)) if strip else ""
         record = run_record(outcome) | {"strip": f"{RUNS}/{name}" if strip else None}
         yield RunDone(record=record_text(record), strip=strip, strip_name=name)
 
 
-def _picture_name(reference: FrameReference, task: FileTask) -> PurePosixPath:
+def _picture_name(reference: FrameReference, *, own_name: bool) -> PurePosixPath:
     name = picture_name(reference)
-    if not task.own_name:
+    if not own_name:
         return name
     digest = hashlib.sha256(f"{reference.path}#{reference.frame_number}".encode("utf-8", "backslashreplace")).hexdigest()
     return name.with_stem(f"{name.stem}-{digest[:12]}")
@@ -123,7 +137,7 @@ def _picture_name(reference: FrameReference, task: FileTask) -> PurePosixPath:
 
 def _frame(assessment: Assessment, task: FileTask, job: Job, start: float) -> FrameDone:
     reference = assessment.frame.reference
-    name = _picture_name(reference, task)
+    name = _picture_name(reference, own_name=task.own_name)
     overlay = encode_png(draw_overlay(assessment, thin_below_mm=job.profile.verdict.thin_below_mm))
     if job.overlays is not None:
         # waiting for the disk is done here, where many do it at a time

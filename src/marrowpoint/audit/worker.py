@@ -39,7 +39,7 @@ def _listen(stream: IO[bytes], inbox: SimpleQueue[object]) -> None:
 def _serve(inbox: SimpleQueue[object], out: IO[bytes]) -> None:
     import cv2  # noqa: PLC0415  (after the streams are safe)
 
-    from marrowpoint.audit.task import FileTask, Job, StudyTask, program_fingerprint  # noqa: PLC0415
+    from marrowpoint.audit.task import FileTask, Job, StillsTask, StudyTask, program_fingerprint  # noqa: PLC0415
     from marrowpoint.audit.work import work  # noqa: PLC0415
     from marrowpoint.errors import MarrowpointError  # noqa: PLC0415
     from marrowpoint.fluoroscopy.prior import load_network  # noqa: PLC0415
@@ -59,7 +59,7 @@ def _serve(inbox: SimpleQueue[object], out: IO[bytes]) -> None:
     send(out, Ready(refusal=refusal))
     while True:
         task = inbox.get()
-        assert isinstance(task, FileTask | StudyTask)
+        assert isinstance(task, FileTask | StudyTask | StillsTask)
         try:
             for event in work(task, job, network):
                 send(out, event)
