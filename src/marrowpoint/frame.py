@@ -1,6 +1,6 @@
 """One picture as it was saved: pixels, where they come from, how the C-arm stood and what the header says of scale.
 
-There is no field for a patient: identity cannot leak from what is not there.
+There is no field for a patient: identity cannot leak from what is not there. `Frame.person` only tells two patients apart.
 Image points are (row, column) pixel coordinates; the centre of the top-left pixel is (0, 0).
 """
 
@@ -258,6 +258,9 @@ class Frame:
         Side, position, dose and output indices of the header, for an audit.
     low_is_bright : bool
         The header asks a screen to show low values bright (MONOCHROME1); `pixels` are as stored.
+    person : int or None
+        One byte of a hash of patient and study: pictures of one study with different bytes show different patients (one pair of
+        patients in 256 goes unseen). It names nobody, means nothing beyond its study, and stands in no result.
     """
 
     pixels: FloatImage
@@ -271,3 +274,4 @@ class Frame:
     geometry: BeamGeometry | None = None
     low_is_bright: bool = False
     documented: Documented = Documented()
+    person: int | None = None

@@ -200,6 +200,7 @@ def _frame(
         geometry=beam_geometry(header, geometry),
         low_is_bright=stored.photometric == "MONOCHROME1",
         documented=documented(header, index),
+        person=file.person,
     )
 
 

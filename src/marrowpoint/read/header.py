@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import BinaryIO
 
@@ -27,7 +28,7 @@ from marrowpoint.errors import MarrowpointError, UnreadableImage, UnsupportedIma
 from marrowpoint.read.files import ImageFile, looks_like_dicom
 from marrowpoint.read.quiet import quiet
 
-# Everything that is read; what is not listed here (names, ids, comments, overlays) never enters memory.
+# Everything that is read; what is not listed here (comments, overlays, dates of birth) never enters memory.
 _TAGS = """
     SpecificCharacterSet SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID Modality
     StudyDate StudyTime SeriesDate SeriesTime AcquisitionDate AcquisitionTime AcquisitionDateTime ContentDate ContentTime
@@ -49,6 +50,8 @@ _TAGS = """
     RedPaletteColorLookupTableData GreenPaletteColorLookupTableData BluePaletteColorLookupTableData
     ExtendedOffsetTable ExtendedOffsetTableLengths
 """
+# Read only to tell two patients in one study apart, and taken out at once (see `_forget`).
+_PATIENT = ("PatientID", "PatientName")
 _PIXEL_TAGS = {(0x7FE0, 0x0008), (0x7FE0, 0x0009), (0x7FE0, 0x0010)}
 # A deflated dataset is inflated in memory: no clinical picture shrinks this far or is this large, a bomb is.
 _MAX_INFLATED_BYTES = 400_000_000
@@ -75,6 +78,8 @@ class OpenFile:
         Bytes of the whole stream.
     damaged : frozenset of str
         Keywords of tags that stand in the file but cannot be understood; they were taken out of `dataset`.
+    person : int or None
+        As `marrowpoint.frame.Frame.person`.
     """
 
     stream: BinaryIO
@@ -84,6 +89,7 @@ class OpenFile:
     pixel_length: int | None
     size: int
     damaged: frozenset[str]
+    person: int | None = None
 
 
 @contextmanager
@@ -133,8 +139,9 @@ def _read(stream: BinaryIO, image: ImageFile) -> OpenFile:
             if not looks_like_dicom(head):
                 raise UnreadableImage("not_dicom", "this is no DICOM file: export the picture as DICOM")
             stream.seek(0)
-            dataset = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(_TAGS.split()))
-            return _at_pixels(stream, dataset, size, frozenset(_settle(dataset)))
+            dataset = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=[*_TAGS.split(), *_PATIENT])
+            person = _forget(dataset)
+            return replace(_at_pixels(stream, dataset, size, frozenset(_settle(dataset))), person=person)
     except MarrowpointError:
         raise
     except RecursionError as error:
@@ -145,6 +152,25 @@ def _read(stream: BinaryIO, image: ImageFile) -> OpenFile:
         # what the parser says may quote the file; its kind is enough
         text = f"the DICOM header is damaged ({type(error).__name__}): export the file again"
         raise UnreadableImage("broken_header", text) from error
+
+
+def _forget(dataset: Dataset) -> int | None:
+    """Take name and number of the patient out of the header; one byte of a hash with the study's UID is left."""
+    named = [_raw(dataset, keyword).strip(b" ^\0").lower() for keyword in _PATIENT]
+    for keyword in _PATIENT:
+        if keyword in dataset:
+            del dataset[keyword]
+    who = next((text for text in named if text), b"")
+    salt = _raw(dataset, "StudyInstanceUID").strip(b" \0")
+    return hashlib.sha256(salt + b"/" + who).digest()[0] if who else None
+
+
+def _raw(dataset: Dataset, keyword: str) -> bytes:
+    """A value as it stands in the file: a name in a broken alphabet must not matter."""
+    if keyword not in dataset:
+        return b""
+    value = dataset.get_item(keyword).value
+    return value if isinstance(value, bytes) else str(value or "").encode("utf-8", "replace")
 
 
 def nested_too_deep() -> UnreadableImage:

@@ -59,17 +59,27 @@ def judge_studies(
     Returns
     -------
     tuple of StudyAssessment
-        One a position. A picture that turns up in two studies refuses both.
+        One a position. A picture that turns up in two studies refuses both; a study of two patients is refused as a whole.
     """
     frames = tuple(assessments)
     owners: dict[str, set[str]] = {}
     for frame in frames:
         owners.setdefault(frame.frame.reference.pixel_sha256, set()).add(frame.frame.reference.study_instance_uid)
     shared = frozenset(digest for digest, studies in owners.items() if digest and len(studies) > 1) | frozenset(reused)
+    mixed = _mixed_studies(frames)
     return tuple(
-        _judge(position.frames, profile, site=position.site, split=position.reasons, reused=shared)
+        _judge(position.frames, profile, site=position.site, split=position.reasons, reused=shared, mixed=mixed)
         for position in group_positions(frames, profile.study, sites)
     )
+
+
+def _mixed_studies(frames: Iterable[Assessment]) -> frozenset[str]:
+    """Studies whose files name more than one patient."""
+    people: dict[str, set[int]] = {}
+    for frame in frames:
+        if frame.frame.person is not None:
+            people.setdefault(frame.frame.reference.study_instance_uid, set()).add(frame.frame.person)
+    return frozenset(uid for uid, found in people.items() if len(found) > 1)
 
 
 def judge_study(assessments: Sequence[Assessment], profile: Profile) -> StudyAssessment:
@@ -93,14 +103,14 @@ def judge_study(assessments: Sequence[Assessment], profile: Profile) -> StudyAss
     """
     if not assessments:
         raise ValueError("a study without frames cannot be judged")
-    return _judge(assessments, profile)
+    return _judge(assessments, profile, mixed=_mixed_studies(assessments))
 
 
 def _judge(
     frames: Sequence[Assessment], profile: Profile, *, site: str = "", split: tuple[Reason, ...] = (),
-    reused: frozenset[str] = frozenset(),
+    reused: frozenset[str] = frozenset(), mixed: frozenset[str] = frozenset(),
 ) -> StudyAssessment:  # fmt: skip
-    refusal = _identity_refusal(frames, reused)
+    refusal = _identity_refusal(frames, reused, mixed)
     evidence = None if refusal is not None else gather(frames, profile)
     verdict = _refused((refusal,) if refusal is not None else ()) if evidence is None else _verdict(evidence, profile)
     tip = evidence.tip if evidence is not None else None
@@ -127,21 +137,28 @@ def _triple(values: Iterable[float]) -> tuple[float, float, float]:
     return x, y, z
 
 
-def _identity_refusal(frames: Sequence[Assessment], reused: frozenset[str]) -> Reason | None:
+def _identity_refusal(frames: Sequence[Assessment], reused: frozenset[str], mixed: frozenset[str]) -> Reason | None:
     """Why these frames may not be judged as one needle position."""
     studies = {frame.frame.reference.study_instance_uid for frame in frames}
     if len(studies) > 1:
         text = f"The frames come from {len(studies)} studies; they may show several patients."
         return Reason(code="several_studies", text=text)
-    sides = sorted({frame.frame.side for frame in frames} - {""})
+    if studies & mixed:
+        return Reason(code="several_patients", text="The files of this study name more than one patient.")
+    sides = {side for frame in frames for side in _sides(frame)}
     if len(sides) > 1:
-        marked = ", ".join(f"{frame_name(frame)} {frame.frame.side}" for frame in frames if frame.frame.side)
-        return Reason(code="contradictory_sides", text=f"The frames are marked with different sides: {marked}.")
+        marked = ", ".join(f"{frame_name(frame)} {' and '.join(sorted(_sides(frame)))}" for frame in frames if _sides(frame))
+        return Reason(code="contradictory_sides", text=f"Sheet and headers mark different sides: {marked}.")
     for frame in frames:
         if frame.frame.reference.pixel_sha256 in reused:
             text = f"{frame_name(frame)} turns up in another study too: whose picture it is, nobody can tell."
             return Reason(code="picture_in_two_studies", text=text)
     return None
+
+
+def _sides(frame: Assessment) -> frozenset[str]:
+    """What sheet and header say of the side; the sheet's word does not undo the header's."""
+    return frozenset({frame.frame.side, frame.frame.documented.laterality} - {""})
 
 
 def _refused(reasons: tuple[Reason, ...]) -> Verdict:
