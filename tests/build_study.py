@@ -24,7 +24,7 @@ from marrowpoint.needle import Needle
 from marrowpoint.placement import Placement
 from marrowpoint.profile import parse_profile
 from marrowpoint.study.geometry import ZeroView, picture_axes
-from marrowpoint.verdict import Code, Verdict
+from marrowpoint.verdict import Code, Reason, Verdict
 
 PROFILE = parse_profile((Path(__file__).parents[1] / "src/marrowpoint/profiles/default.toml").read_bytes())
 SOD_MM, SID_MM, PITCH_MM, ROWS = 700.0, 1000.0, 0.3, 801
@@ -58,7 +58,7 @@ def frame(
     primary=0.0, secondary=0.0, *, kind=ViewKind.UNKNOWN, needle=NEEDLE, tip_mm=(0.0, 0.0, 0.0), depth_mm=12.0,
     clearance_mm=8.0, thickness_mm=16.0, code=Code.PROJECTED_IN_THICK_BONE, path=None, study="1.2.3", side="", sha=None,
     acquired=None, roll_deg=0.0, mirrored=False, tags_off=(0.0, 0.0), angles=True, flags=(), diameter_mm=3.05,
-    tagged_mm=(0.0, 0.0, 0.0),
+    tagged_mm=(0.0, 0.0, 0.0), refusal=None, clearance_u_mm=1.5,
 ):  # fmt: skip
     """One assessed frame; `depth_mm` is the true length past the cortex, drawn foreshortened."""
     place = np.subtract(tip_mm, tagged_mm)
@@ -69,7 +69,7 @@ def frame(
     projected = None if depth_mm is None else mm(depth_mm * np.sin(np.radians(angle)), 1.0, Bound.LOWER)
     inside = clearance_mm > 0
     placement = Placement(
-        calibration=calibration, tip_to_cortex=mm(clearance_mm, 1.5, Bound.UPPER if inside else Bound.LOWER),
+        calibration=calibration, tip_to_cortex=mm(clearance_mm, clearance_u_mm, Bound.UPPER if inside else Bound.LOWER),
         insertion_depth=projected if inside else None,
         bone_thickness=mm(thickness_mm, 4.0) if inside and thickness_mm else None,
     )  # fmt: skip
@@ -89,5 +89,7 @@ def frame(
             tip_sd_across_px=0.7, length_px=60 * np.sin(np.radians(angle)) / scale, confidence=0.95,
         ),
         outer_diameter_mm=diameter_mm, calibration=calibration, placement=placement,
-        verdict=Verdict(code=code, text=str(code), flags=flags), provenance=PROVENANCE,
+        verdict=Verdict(
+            code=code, text=str(code), flags=flags, reasons=(Reason(code=refusal, text=refusal),) if refusal else ()
+        ), provenance=PROVENANCE,
     )  # fmt: skip

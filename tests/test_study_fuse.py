@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from build_study import PROFILE, frame, mm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marrowpoint.frame import ViewKind
+from marrowpoint.frame import Documented, ViewKind
 from marrowpoint.measurement import Bound, Measurement, Unit
 from marrowpoint.study import judge_studies, judge_study
 from marrowpoint.study.thickness import pooled_thickness
@@ -177,6 +178,47 @@ def test_the_order_of_the_views_changes_nothing_and_bad_news_never_improves(orde
     assert judge_study([frames[k] for k in order], PROFILE).verdict.code is verdict
     if verdict is Code.RIGHT_SPOT:
         assert set(view_codes) <= set(RIGHT)
+
+
+WIDE = {"code": Code.NOT_ASSESSABLE, "refusal": "too_uncertain"}
+
+
+def test_an_interval_too_wide_for_a_verdict_still_says_outside_where_all_of_it_lies_outside():
+    result = study({**WIDE, "clearance_mm": -9.0, "clearance_u_mm": 5.0})
+    assert result.verdict.code is Code.OUTSIDE_BONE
+    assert any("too uncertain for a verdict of its own" in reason.text for reason in result.verdict.reasons)
+
+
+def test_a_tip_that_may_lie_on_either_side_says_nothing():
+    result = study({**WIDE, "clearance_mm": 2.0, "clearance_u_mm": 5.0})
+    assert "frame_not_assessable" in codes(result)
+    assert study({**WIDE, "clearance_mm": -2.0, "clearance_u_mm": 5.0}).verdict.code is not Code.OUTSIDE_BONE
+
+
+def test_a_wide_interval_that_leaves_room_for_the_needle_may_bear_witness_beside_others():
+    wide = study({}, {}, {**WIDE, "clearance_mm": 12.0, "clearance_u_mm": 5.0})
+    assert "frame_not_assessable" not in codes(wide)
+    near = study({}, {}, {**WIDE, "clearance_mm": 7.0, "clearance_u_mm": 5.0})
+    assert near.verdict.code is Code.INDETERMINATE
+    assert "too_near_the_outline" in codes(near)
+
+
+def test_a_frame_refused_for_another_reason_bears_no_witness_however_far_inside():
+    result = study({"code": Code.NOT_ASSESSABLE, "refusal": "low_confidence_bone", "clearance_mm": 20.0})
+    assert "frame_not_assessable" in codes(result)
+
+
+def test_two_patients_in_one_study_refuse_all_of_it():
+    people = itertools.cycle([3, 4])
+    frames = [replace(seen, frame=replace(seen.frame, person=next(people))) for seen in (frame(**view) for view in GOOD)]
+    assert [study.verdict.reasons[0].code for study in judge_studies(frames, PROFILE)] == ["several_patients"]
+
+
+def test_a_header_that_contradicts_the_sheet_refuses_the_position():
+    first, *others = (frame(**view, side="L") for view in GOOD)
+    turned = replace(first, frame=replace(first.frame, documented=Documented(laterality="R")))
+    result = judge_study([turned, *others], PROFILE)
+    assert codes(result) == ["contradictory_sides"]
 
 
 def test_pooling_narrows_but_not_as_if_views_were_independent():

@@ -97,7 +97,7 @@ def gather(assessments: Sequence[Assessment], profile: Profile) -> Evidence:
         shaft=shaft,
         tip=triangulate_tip(sights, profile.study),
         depth=depth,
-        thickness=_thickness(usable, packaged_fusion()),
+        thickness=joint_thickness(usable, packaged_fusion()),
         complementary=_complementary(usable, profile),
     )
 
@@ -160,7 +160,8 @@ def _sorted(
     return tuple(kept), tuple(wide), tuple(dropped)
 
 
-def _thickness(frames: Sequence[Assessment], fusion: Fusion | None) -> Measurement | None:
+def joint_thickness(frames: Sequence[Assessment], fusion: Fusion | None) -> Measurement | None:
+    """Thickness at the tip from all views: by the fit where it belongs to the network in use, else by formula."""
     placements = [assessment.placement for assessment in frames if assessment.placement]
     models = {assessment.cortex.model_sha256 for assessment in frames if assessment.cortex is not None}
     readings = [placement.mapped_thickness for placement in placements if placement.mapped_thickness is not None]
