@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from build_dicom import make_dicom
@@ -28,10 +29,10 @@ def source_picture(index: int) -> tuple[np.ndarray, tuple[float, float]]:
     return (np.zeros((256, 256), np.float32) if added is None else added), _shift(index)
 
 
-def contrast_file(path: Path) -> Path:
+def contrast_file(path: Path, **tags: Any) -> Path:
     frames = make_run(COUNT, _added, shift=_shift)
     pixels = np.stack([np.round(frame.pixels * 60000) for frame in frames]).astype(np.uint16)
-    return make_dicom(path, pixels, frames=COUNT, FrameTime=f"{FRAME_MS:g}")
+    return make_dicom(path, pixels, frames=COUNT, FrameTime=f"{FRAME_MS:g}", **tags)
 
 
 def image_of(path: Path) -> ImageFile:

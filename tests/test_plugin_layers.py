@@ -196,7 +196,7 @@ def test_layers_of_a_reader_say_where_they_come_from() -> None:
 
 def test_an_outline_keeps_its_shape_with_few_points() -> None:
     pytest.importorskip("psygnal", reason="napari is not installed")
-    from napari_marrowpoint.tools import joined, sparse  # noqa: PLC0415
+    from marrowpoint.review.lines import joined, sparse  # noqa: PLC0415
 
     turn = np.linspace(0, 2 * np.pi, 1500)
     ring = np.column_stack([200 + 150 * np.sin(turn), 200 + 100 * np.cos(turn)])

@@ -50,7 +50,7 @@ def test_a_contrast_run_has_curves_that_rise_after_the_contrast_came(followed: t
         before = [curve.at(frame) for frame in range(POOL_FRAME - 1) if curve.at(frame) is not None]
         assert before and max(before) == 0
         assert curve.values[-1] > 0
-    first = next(moment for moment in moments_of(run, CONTRAST) if moment.title == "contrast first seen")
+    first = next(moment for moment in moments_of(run, CONTRAST) if moment.title == "first seen")
     assert abs(first.frame - POOL_FRAME) <= 2
     assert frame_words(run, first.frame) in first.text
     assert all(a < b for a, b in itertools.pairwise(shares)) and shares[0] > 0 and shares[-1] < 1

@@ -96,8 +96,6 @@ class Canvas:
         self.layers[PICTURE] = layer
         self.viewer.layers.selection.active = layer
         show_scale_bar(self.viewer)
-        if data.ndim > 2:
-            self.viewer.dims.set_axis_label(0, "from 0")  # napari's slider counts so; ours counts from 1
 
     def show(self, assessment: Assessment, *, thin_below_mm: float | None = None) -> None:
         """Draw everything that is known of the frame on the screen."""

@@ -16,6 +16,7 @@ from marrowpoint.review.runs import Curve, Moment
 from napari_marrowpoint.layers import code_of
 
 PAPER, FRAME, EVENT = "#1B1F24", "#454C55", "#F0E442"
+SHADE = QColor(27, 31, 36, 190)  # behind the name of an event: the curve may run there
 INKS = {"needle": (WHITE, ORANGE), "contrast": (SKY, ORANGE, GREEN)}
 LEFT_PX, RIGHT_PX, TOP_PX, BOTTOM_PX, GAP_PX = 46, 10, 22, 20, 8
 SNAP_PX = 5.0  # a click so near to an event goes to it
@@ -213,7 +214,7 @@ class CurveView(QWidget):
         painter.drawText(QPointF(plot.box.left(), plot.box.top() - 7), title)
         painter.setPen(QColor(code_of(QUIET)))
         for value, row in ((plot.high, plot.box.top() + LETTERS_PX - 2), (plot.low, plot.box.bottom())):
-            told = f"{value:.3g}"
+            told = _short(value)
             painter.drawText(QPointF(plot.box.left() - metrics.horizontalAdvance(told) - 4, row), told)
         for frame, right in ((0, False), (self.count - 1, True)):
             told = self._when(frame)
@@ -233,17 +234,19 @@ class CurveView(QWidget):
             if LETTERS_PX * (row + 2) > plot.box.height():
                 continue
             taken[row : row + 1] = [column + width + 6]
-            painter.drawText(QPointF(column, plot.box.top() + LETTERS_PX * (row + 1)), moment.title)
+            top = plot.box.top() + LETTERS_PX * row + 2
+            painter.fillRect(QRectF(column - 1, top, width + 2, LETTERS_PX), SHADE)
+            painter.drawText(QPointF(column, top + LETTERS_PX - 2), moment.title)
 
     def _title(self, curve: Curve) -> str:
         value = curve.at(self.frame)
         unit = f" {curve.unit}" if curve.unit else ""
         if value is None:
             return f"{curve.title}: none here"
-        told = f"{curve.title}: {value:.3g}{unit}"
+        told = f"{curve.title}: {_short(value)}{unit}"
         if curve.lower:
             place = curve.frames.index(self.frame)
-            told += f" ({curve.lower[place]:.3g} to {curve.upper[place]:.3g})"
+            told += f" ({_short(curve.lower[place])} to {_short(curve.upper[place])})"
         return told
 
     def _when(self, frame: int) -> str:
@@ -269,6 +272,11 @@ class CurveView(QWidget):
         told = [f"frame {found[0] + 1}" + ("" if self.seconds is None else f", {self.seconds[found[0]]:.2f} s")]
         told += [moment.text for moment in self.moments if moment.frame == found[0]]
         QToolTip.showText(event.globalPosition().toPoint(), "\n".join(told), self)  # type: ignore[attr-defined]
+
+
+def _short(value: float) -> str:
+    """A tenth is enough below a hundred; no minus before a zero."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{round(value, 1) + 0.0:.1f}"
 
 
 def _letters() -> QFont:

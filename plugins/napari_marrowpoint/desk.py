@@ -69,7 +69,7 @@ class Desk:
         self.shown: Assessment | None = None
         self.corrections = Corrections()
         self.partner_wanted = False
-        self._needles = StatedNeedles()
+        self._needles = StatedNeedles(lambda study: self.session.needle_of(study, self.rater))
         self._shelf = Shelf()
 
     @property
@@ -231,7 +231,7 @@ class Desk:
         """The needle of this study: stated once, it holds for the study's frames that are looked at from now on."""
         if self.frame is None:
             return
-        if self.place is not None:
+        if self.place is not None and self.frame.reference.study_instance_uid:
             self._needles.state(self.frame.reference.study_instance_uid, outer_mm, self.place)
         self.correct(outer_diameter_mm=outer_mm)
 

@@ -52,9 +52,11 @@ class Ground:
     units: str
 
     def attributes(self, dimensions: int = 2) -> dict[str, Any]:
-        """As napari takes them; frames of a run lie along a first axis without length."""
-        extra = dimensions - 2
-        return {"scale": (1.0,) * extra + self.scale, "units": ("px",) * extra + (self.units,) * 2}
+        """As napari takes them; frames of a run lie along a first axis without length.
+
+        That axis has the picture's unit all the same: a viewer that finds another one there measures the picture in it.
+        """
+        return {"scale": (1.0,) * (dimensions - 2) + self.scale, "units": (self.units,) * dimensions}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

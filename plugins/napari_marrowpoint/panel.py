@@ -30,7 +30,7 @@ from napari_marrowpoint.profile_form import ProfilePanel
 from napari_marrowpoint.tools import HINTS, Tool
 from napari_marrowpoint.words import ACTION_WORDS, as_html, chapters
 
-BY_PROGRAM = "as found"
+BY_PROGRAM, OTHER = "as found", "other"
 REASONS = (
     "not the needle", "tip is wrong", "outline is wrong", "scale is wrong", "cannot be judged in this view", "wrong picture",
 )  # fmt: skip
@@ -64,6 +64,8 @@ class Panel(QWidget):
 
     tool_chosen = Signal(object)
     needle_set = Signal(object)
+    width_told = Signal(str)
+    """A needle of another width, in words."""
     view_set = Signal(object)
     side_set = Signal(object)
     pressed = Signal(str)
@@ -184,18 +186,25 @@ class Panel(QWidget):
         self.needle.addItem(BY_PROGRAM, None)
         for gauge, outer_mm in OUTER_DIAMETER_MM.items():
             self.needle.addItem(f"{gauge}  {outer_mm:g} mm", outer_mm)
+        self.needle.addItem("another \N{HORIZONTAL ELLIPSIS}", OTHER)
         self.view.addItem(BY_PROGRAM, None)
         for kind in ViewKind:
             if kind is not ViewKind.UNKNOWN:
                 self.view.addItem(VIEW_WORDS[kind], kind)
         for words, side in ((BY_PROGRAM, None), ("left", "L"), ("right", "R")):
             self.side.addItem(words, side)
-        for words, box, told in (
-            ("Needle", self.needle, self.needle_set), ("View", self.view, self.view_set), ("Side", self.side, self.side_set),
-        ):  # fmt: skip
+        for words, box in (("Needle", self.needle), ("View", self.view), ("Side", self.side)):
             form.addRow(words, box)
-            box.activated.connect(lambda index, box=box, told=told: told.emit(box.itemData(index)))
+        self.needle.activated.connect(lambda index: self._needle_chosen(self.needle.itemData(index)))
+        self.view.activated.connect(lambda index: self.view_set.emit(self.view.itemData(index)))
+        self.side.activated.connect(lambda index: self.side_set.emit(self.side.itemData(index)))
         return form
+
+    def _needle_chosen(self, outer_mm: Any) -> None:
+        if outer_mm == OTHER:
+            self.ask("Outer diameter of the needle in mm", self.width_told.emit)
+        else:
+            self.needle_set.emit(outer_mm)
 
     def _tool_buttons(self) -> QGridLayout:
         grid = QGridLayout()

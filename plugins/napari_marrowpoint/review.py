@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QSizePolicy, QSplitter, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QMainWindow, QSizePolicy, QSplitter, QVBoxLayout, QWidget
 
 from marrowpoint.assessment import Assessment
 from marrowpoint.errors import MarrowpointError
@@ -28,9 +28,9 @@ from napari_marrowpoint.frames import FrameList
 from napari_marrowpoint.panel import Panel
 from napari_marrowpoint.partner import PartnerView
 from napari_marrowpoint.profile_form import ProfilePanel
-from napari_marrowpoint.run_panel import RunPanel
+from napari_marrowpoint.run_panel import RunPanel, show_counts
 from napari_marrowpoint.run_review import RunReview
-from napari_marrowpoint.scene import tell_scale
+from napari_marrowpoint.scene import count_frames, tell_scale
 from napari_marrowpoint.tools import Tool, Tools
 from napari_marrowpoint.words import headline, row_state
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import napari
 
 PARTNER_SHARE = 0.21  # of the window's width: the other view, where it is shown
+LONGEST_MM = 1000.0
 RUN_SHARE, RUN_PX = 0.24, (170, 340)  # of the window's height: the dock of a run, and its limits [px]
 
 
@@ -116,6 +117,7 @@ class Review(QWidget):
         if self.desk is not None:
             self.desk.close()
         self.runs.detach()
+        show_counts(self.window(), shown=True)
         self.desk, self.analysis, self.tools = None, None, None
         self.list.model.empty()
         self.canvas.clear()
@@ -185,6 +187,8 @@ class Review(QWidget):
         if desk is not None and desk.frame is not None:
             calibration = desk.frame.header_spacing if desk.shown is None else desk.shown.calibration
             tell_scale(self.viewer, desk.frame, calibration, self.runs.time_s, self.runs.note)
+            count_frames(self.viewer, desk.frame)
+            show_counts(self.window(), shown=False)
 
     def _run_changed(self) -> None:
         self.run_dock.setVisible(self.runs.followable)
@@ -236,13 +240,24 @@ class Review(QWidget):
             self.tell_banner(self.desk.shown)
 
     def _ask_length(self, answered: Any) -> None:
-        def understood(text: str) -> None:
-            try:
-                answered(float(text.lower().replace("mm", "").replace(",", ".")))
-            except ValueError:
-                self.say(f"{text!r} is no length: write a number of mm.")
+        self.panel.ask("True length in mm", lambda text: self._in_mm(text, answered))
 
-        self.panel.ask("True length in mm", understood)
+    def _needle_told(self, text: str) -> None:
+        def known(outer_mm: float) -> None:
+            if self.desk is not None:
+                self.desk.declare_needle(outer_mm)
+
+        self._in_mm(text, known)
+
+    def _in_mm(self, text: str, understood: Any) -> None:
+        try:
+            length_mm = float(text.lower().replace("mm", "").replace(",", "."))
+        except ValueError:
+            length_mm = 0.0
+        if 0 < length_mm < LONGEST_MM:
+            understood(length_mm)
+        else:
+            self.say(f"{text!r} is no length: write a number of mm.")
 
     def _correct(self, **fields: Any) -> None:
         if self.desk is not None:
@@ -280,6 +295,7 @@ class Review(QWidget):
         self.list.stopped.connect(lambda: None if self.analysis is None else self.analysis.stop())
         self.panel.tool_chosen.connect(self.commands.choose)
         self.panel.needle_set.connect(lambda outer_mm: None if self.desk is None else self.desk.declare_needle(outer_mm))
+        self.panel.width_told.connect(self._needle_told)
         self.panel.view_set.connect(lambda kind: self._correct(view=kind))
         self.panel.side_set.connect(lambda side: self._correct(side=side))
         self.panel.pressed.connect(self.commands.do)
@@ -296,6 +312,8 @@ class Review(QWidget):
         window = self.window()
         if window is not None and window is not self:
             window.installEventFilter(self)
+            if isinstance(window, QMainWindow):  # the reasons keep their height beside a run
+                window.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
             self._fit()
 
     def _fit(self) -> None:

@@ -15,7 +15,7 @@ from napari_marrowpoint.layers import BEFORE, RUN, SUBTRACTED, code_of
 from napari_marrowpoint.words import Chapter, as_html
 
 ICON_PX = 34
-WORDS_PX = (280, 420)
+WORDS_PX = (250, 420)
 # name of the layer, words on its button, and what its key does
 PICTURES = (
     (SUBTRACTED, "Subtracted  5", "toggle_subtracted"),
@@ -59,6 +59,10 @@ class RunPanel(QWidget):
         left.setSpacing(3)
         left.addWidget(self.tile)
         left.addWidget(self.why, 1)
+        below = QHBoxLayout()
+        below.addWidget(self.bar, 1)
+        below.addWidget(self.stop)
+        left.addLayout(below)
         layout.addWidget(words, 1)
         right = QVBoxLayout()
         right.setSpacing(3)
@@ -129,8 +133,6 @@ class RunPanel(QWidget):
         event.clicked.connect(lambda checked=False: self.pressed.emit("go_event"))
         row.addWidget(event)
         row.addStretch(1)
-        row.addWidget(self.bar)
-        row.addWidget(self.stop)
         self.subjects: dict[str, QPushButton] = {}
         for name in ("needle", "contrast"):
             self.subjects[name] = self._button(name.capitalize())
@@ -143,3 +145,10 @@ class RunPanel(QWidget):
         button.setCheckable(True)
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         return button
+
+
+def show_counts(window: QWidget, *, shown: bool) -> None:
+    """Show or hide the numbers of a napari slider, which count from 0 where frames count from 1."""
+    for name in ("slice_label", "slice_label_sep"):
+        for label in window.findChildren(QWidget, name):
+            label.setVisible(shown)

@@ -45,5 +45,13 @@ def tell_scale(viewer: Any, frame: Frame, calibration: Calibration, time_s: floa
     number, count = frame.reference.frame_number, frame.reference.number_of_frames
     place = f"frame {number} of {count}" if count > 1 else ""
     time = "" if time_s is None else f"{time_s:.2f} s"
-    told = ", ".join(part for part in (place, time, scale_words(calibration), note) if part)
-    text.text, text.visible, text.font_size, text.position = told, True, 11, "bottom_left"
+    head = ", ".join(part for part in (place, time, note) if part)
+    told = f"{head}\n{scale_words(calibration)}" if head else scale_words(calibration)
+    text.text, text.visible, text.font_size, text.position = told, True, 10 if head else 11, "bottom_left"
+
+
+def count_frames(viewer: Any, frame: Frame) -> None:
+    """Beside the slider of a run: which frame it is, counted from 1."""
+    number, count = frame.reference.frame_number, frame.reference.number_of_frames
+    if viewer.dims.ndim > 2 and count > 1:
+        viewer.dims.set_axis_label(0, f"frame {number} of {count}")

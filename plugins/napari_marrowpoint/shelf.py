@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 from marrowpoint.assessment import Assessment
 from marrowpoint.profile import ScaleLimits
@@ -11,6 +12,7 @@ from napari_marrowpoint.stack import FrameStack
 
 # whole assessments, about 10 MB each
 KEPT = 6
+NOWHERE = -1  # place of what was stated before this window
 
 
 class Shelf:
@@ -52,22 +54,29 @@ class Shelf:
 
 
 class StatedNeedles:
-    """The needle of each study, as a person stated it: outer diameter [mm], and the place in the list where that was."""
+    """The needle of each study, as a person stated it: outer diameter [mm], and the place in the list where that was.
 
-    def __init__(self) -> None:
-        self._by_study: dict[str, tuple[float, int]] = {}
+    Parameters
+    ----------
+    before : callable
+        What held for a study before this window.
+    """
+
+    def __init__(self, before: Callable[[str], float | None]) -> None:
+        self._before = before
+        self._by_study: dict[str, tuple[float | None, int]] = {}
 
     def of(self, study: str) -> float | None:
-        """What was stated for a study."""
-        return self._by_study.get(study, (None, -1))[0]
+        """What holds for a study."""
+        if study not in self._by_study:
+            self._by_study[study] = self._before(study), NOWHERE
+        return self._by_study[study][0]
 
     def state(self, study: str, outer_mm: float | None, place: int) -> None:
         """State it, or take it back."""
-        self._by_study.pop(study, None)
-        if outer_mm is not None:
-            self._by_study[study] = outer_mm, place
+        self._by_study[study] = outer_mm, place
 
     def forget(self, study: str, place: int | None) -> None:
-        """Take it back if it was stated at this place."""
+        """Let what was stated at this place hold no longer."""
         if study in self._by_study and self._by_study[study][1] == place:
             self._by_study.pop(study)

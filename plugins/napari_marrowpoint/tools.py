@@ -6,21 +6,19 @@ from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Any
 
-import cv2
 import numpy as np
 
 from marrowpoint.frame import Points
 from marrowpoint.review.corrections import KnownLength, Point
+from marrowpoint.review.lines import joined, sparse
 from marrowpoint.review.livewire import (
     EdgeCost,
     delete_point,
     edge_cost,
     insert_point,
-    is_closed,
     move_point,
     nearest_edge,
     nearest_index,
-    replace_stretch,
     snap_path,
 )
 from napari_marrowpoint.canvas import Canvas
@@ -30,8 +28,9 @@ from napari_marrowpoint.scene import camera_of
 
 GRAB_PX = 14.0  # on the screen: how near to a point the mouse must be to take it
 SNAP_PX = 8.0  # on the screen: how far a click of the live-wire looks for an edge
-VERTEX_PX = 0.5  # of the frame: points of the outline that say nothing more than this are no handles
-MOVED_PX = 1.5  # on the screen: a shorter pull is a click
+MOVED_PX = 0.5  # on the screen: the mouse knows whole pixels, so a shorter way is none
+DRAWN_PX = 4.0  # on the screen: a needle or a known length that is drawn shorter is a slip
+FINE = 0.1  # with Shift a pull goes this share of the mouse's way
 
 
 class Tool(StrEnum):
@@ -50,6 +49,16 @@ HINTS = {
     Tool.OUTLINE: "Pull points of the outline. Double-click adds one, Delete removes the one under the mouse.",
     Tool.WIRE: "Click along the cortex. Return ends the line, Esc drops it.",
     Tool.SCALE: "Pull from one point to another whose distance you know.",
+}
+
+# a press and a pull that changed nothing say so
+STILL_THERE = "Nothing is changed: the point lies where it lay. Pull it; with Shift it goes a tenth as far as the mouse."
+NOT_PULLED = {
+    Tool.LOOK: STILL_THERE,
+    Tool.NEEDLE: "No needle is drawn: press at the tip and pull to the far end of the shaft.",
+    Tool.OUTLINE: STILL_THERE,
+    Tool.WIRE: "",
+    Tool.SCALE: "No length is drawn: press at one point and pull to the other.",
 }
 
 
@@ -164,11 +173,16 @@ class Tools:
             return
         camera = camera_of(viewer)
         camera.mouse_pan = False
-        self._pulling, last = True, start
+        self._pulling, mouse, last = True, start, start
         try:
             yield
-            while event.type == "mouse_move":
-                last = self.canvas.pixel_at(event.position)
+            while True:
+                here = self.canvas.pixel_at(event.position)
+                share = FINE if "Shift" in event.modifiers else 1.0
+                last = last[0] + share * (here[0] - mouse[0]), last[1] + share * (here[1] - mouse[1])
+                mouse = here
+                if event.type != "mouse_move":
+                    break  # the place where it was let go counts, whether or not the mouse was seen on its way
                 if self._pulling:
                     pull(last, False)
                 yield
@@ -177,11 +191,13 @@ class Tools:
         if self._pulling:
             self._pulling = False
             moved = np.hypot(last[0] - start[0], last[1] - start[1]) * self.canvas.px_per_pixel
-            if moved >= MOVED_PX:
+            least = DRAWN_PX if self.tool in (Tool.NEEDLE, Tool.SCALE) else FINE * MOVED_PX
+            if moved >= least:
                 pull(last, True)
             else:
                 self.desk.cancel()
                 self.canvas.remove(DRAFT)
+                self.desk.told.emit(NOT_PULLED[self.tool])
 
     def _begin(self, start: Point) -> Callable[[Point, bool], None] | None:
         """What a pull from here does, at each move and (True) at its end."""
@@ -305,42 +321,6 @@ class Tools:
     def _show_vertices(self) -> None:
         points = np.concatenate(self._lines) if self._lines else np.zeros((0, 2))
         self.canvas.dots(VERTICES, points, SEEN)
-
-
-def sparse(line: Points) -> Points:
-    """The same line with as few points as tell it to `VERTEX_PX`; ends that meet still meet."""
-    flat = np.asarray(line, np.float32)[:, None, ::-1]
-    kept = cv2.approxPolyDP(np.ascontiguousarray(flat), VERTEX_PX, False)[:, 0, ::-1].astype(np.float64)
-    if is_closed(np.asarray(line)):
-        kept[-1] = kept[0]
-    return np.asarray(kept)
-
-
-def joined(lines: list[Points], path: Points, reach_px: float) -> list[Points]:
-    """The outline with a drawn path in place of the stretch between its ends; a path near no line is a line of its own.
-
-    Parameters
-    ----------
-    lines : list of ndarray of shape (K, 2)
-    path : ndarray of shape (P, 2)
-    reach_px : float
-        A path whose ends meet within this is closed; ends within three times this of a line belong to it.
-
-    Returns
-    -------
-    list of ndarray of shape (k, 2)
-    """
-    if float(np.hypot(*(path[0] - path[-1]))) <= reach_px and len(path) > 3:
-        return [np.vstack([path, path[:1]])]
-    gaps = [max(float(np.min(np.hypot(*(line - end).T))) for end in (path[0], path[-1])) for line in lines]
-    if not gaps or min(gaps) > 3 * reach_px:
-        return [*lines, path]
-    number = int(np.argmin(gaps))
-    line = lines[number]
-    first, last = nearest_index(line, _point(path[0])), nearest_index(line, _point(path[-1]))
-    if first == last:
-        return lines
-    return [replace_stretch(line, first, last, path) if k == number else old for k, old in enumerate(lines)]
 
 
 def _point(at: Points) -> Point:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from marrowpoint.frame import Points
 
 Point = tuple[float, float]
+
+VERTEX_PX = 0.5  # points of an outline that say nothing more than this are no handles
 
 
 def replace_stretch(line: Points, first: int, last: int, path: Points) -> Points:
@@ -103,3 +106,47 @@ def _nearest_piece(line: Points, point: Point) -> tuple[int, float]:
         if k == len(start) - 1 and share[-1] > 1:
             return len(line), float(away[k])
     return k + 1, float(away[k])
+
+
+def sparse(line: Points) -> Points:
+    """The same line with as few points as tell it to `VERTEX_PX`; ends that meet still meet."""
+    flat = np.asarray(line, np.float32)[:, None, ::-1]
+    kept = cv2.approxPolyDP(np.ascontiguousarray(flat), VERTEX_PX, False)[:, 0, ::-1].astype(np.float64)
+    if is_closed(np.asarray(line)):
+        kept[-1] = kept[0]
+    return np.asarray(kept)
+
+
+def joined(lines: list[Points], path: Points, reach_px: float) -> list[Points]:
+    """The outline with a drawn path in place of the stretch between its ends; a path near no line is a line of its own.
+
+    Parameters
+    ----------
+    lines : list of ndarray of shape (K, 2)
+    path : ndarray of shape (P, 2)
+    reach_px : float
+        A path whose ends meet within this is closed; ends within three times this of a line belong to it.
+
+    Returns
+    -------
+    list of ndarray of shape (k, 2)
+    """
+    if float(np.hypot(*(path[0] - path[-1]))) <= reach_px and len(path) > 3:
+        return [np.vstack([path, path[:1]])]
+    gaps = [max(float(np.min(np.hypot(*(line - end).T))) for end in (path[0], path[-1])) for line in lines]
+    if not gaps or min(gaps) > 3 * reach_px:
+        return [*lines, path]
+    number = int(np.argmin(gaps))
+    line = lines[number]
+    first, last = nearest_index(line, _start(path)), nearest_index(line, _end(path))
+    if first == last:
+        return lines
+    return [replace_stretch(line, first, last, path) if k == number else old for k, old in enumerate(lines)]
+
+
+def _start(path: Points) -> Point:
+    return float(path[0][0]), float(path[0][1])
+
+
+def _end(path: Points) -> Point:
+    return float(path[-1][0]), float(path[-1][1])

@@ -206,9 +206,9 @@ def moments_of(run: RunAssessment, subject: str) -> tuple[Moment, ...]:
     if run.contrast is None:
         return ()
     told = []
-    for title, frame in (("contrast first seen", run.contrast.onset), ("most contrast", run.contrast.peak)):
+    for title, frame in (("first seen", run.contrast.onset), ("most", run.contrast.peak)):
         if frame is not None:
-            text = f"{title}: {frame_words(run, frame)}."
+            text = f"Contrast {title}: {frame_words(run, frame)}."
             told.append(Moment(frame=frame, earliest=frame, latest=frame, title=title, text=text))
     return tuple(sorted(told, key=lambda moment: moment.frame))
 

@@ -12,7 +12,7 @@ from marrowpoint.assess import without_pixels
 from marrowpoint.assessment import Assessment, Provenance, StudyAssessment
 from marrowpoint.errors import MarrowpointError
 from marrowpoint.profile import Profile
-from marrowpoint.review.entry import Action, Entry, FrameKey, flagged, stale_because, standing
+from marrowpoint.review.entry import DECISIONS, Action, Entry, FrameKey, flagged, stale_because, standing
 from marrowpoint.review.ledger import Ledger
 from marrowpoint.review.listing import Listed, Review, Row, State, list_frames
 from marrowpoint.review.partner import best_partner
@@ -147,6 +147,15 @@ class Session:
         """Everything that anyone wrote about a frame, in order."""
         key = self._rows[place].key
         return () if key is None else tuple(entry for entry in self._entries if entry.frame.same_frame(key))
+
+    def needle_of(self, study_instance_uid: str, rater: str) -> float | None:
+        """Outer diameter [mm] with which a rater last signed a frame of a study; None where they stated none."""
+        signed = [
+            entry for entry in self._entries
+            if study_instance_uid and entry.frame.study_instance_uid == study_instance_uid and entry.rater == rater
+            and entry.action in DECISIONS
+        ]  # fmt: skip
+        return None if not signed or signed[-1].corrections is None else signed[-1].corrections.outer_diameter_mm
 
     def next(self, place: int, wanted: Callable[[Row], bool] = lambda row: True, *, step: int = 1) -> int | None:
         """Place of the nearest wanted row after this one (``step=-1``: before it), round the ends of the list; else None."""

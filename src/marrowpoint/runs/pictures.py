@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from marrowpoint.frame import FloatImage, Frame, Points
+from marrowpoint.frame import FloatImage, Frame, Mask, Points
 from marrowpoint.runs.register import Alignment
 from marrowpoint.runs.spread import SpreadSeries
 from marrowpoint.runs.subtract import Subtraction
@@ -38,6 +38,8 @@ class RunPictures:
         Where contrast was seen, on the grid.
     factor : float
         Pixels of the frame in one of the grid.
+    inside : ndarray of shape (m, n), bool, or None
+        Where the grid's values can be trusted.
     """
 
     before: FloatImage
@@ -48,6 +50,7 @@ class RunPictures:
     frames: tuple[int, ...] = ()
     series: SpreadSeries | None = None
     factor: float = 1.0
+    inside: Mask | None = None
 
     @classmethod
     def of(cls, subtraction: Subtraction, series: SpreadSeries | None, *, inverted: bool) -> RunPictures:
@@ -74,6 +77,7 @@ class RunPictures:
             frames=subtraction.frames,
             series=series,
             factor=subtraction.factor,
+            inside=inside,
         )
 
     @property
@@ -98,13 +102,19 @@ class RunPictures:
         Returns
         -------
         ndarray of shape (M, N), float32, or None
-            Added attenuation, in the place of the mask; None for a frame that was not subtracted.
+            Added attenuation, in the place of the mask, smoothed to the detail of the grid; 0 where it cannot be trusted. None
+            for a frame that was not subtracted.
         """
         found = self.alignments.get(frame.reference.frame_number - 1)
         if found is None:
             return None
         attenuation = 1 - frame.pixels if self.inverted else frame.pixels
-        return np.asarray(found.apply(attenuation) - self.before, np.float32)
+        added = cv2.GaussianBlur(found.apply(attenuation) - self.before, (0, 0), max(self.factor / 2, 0.5))
+        if self.inside is None:
+            return np.asarray(added, np.float32)
+        size = added.shape[1], added.shape[0]
+        trusted = cv2.resize(self.inside.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+        return np.where(trusted, added, 0).astype(np.float32)
 
     def spread_lines(self, frame: int, *, in_frame: bool) -> list[Points]:
         """Outline of the contrast seen up to a frame.

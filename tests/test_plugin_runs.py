@@ -1,0 +1,147 @@
+"""A run in a real napari window: slider, curves to click, subtracted view, outline, verdict and reasons, stop and go on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from run_files import COUNT, FRAME_MS, PLACE, POOL_FRAME, contrast_file
+
+from marrowpoint.runs.judge_spread import NEVER_ABSENT
+from marrowpoint.verdict import Code
+
+pytest.importorskip("napari", reason="napari is not installed")
+pytest.importorskip("pytestqt", reason="pytest-qt is not installed")
+if sys.platform == "linux" and not os.environ.get("DISPLAY"):
+    pytest.skip("no screen", allow_module_level=True)
+
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QWidget
+from review_window import Mouse, begin, idle, key, wait
+
+from napari_marrowpoint.layers import BEFORE, RUN, SUBTRACTED
+from napari_marrowpoint.scene import overlays_of
+
+pytestmark = pytest.mark.gui
+SAMPLES = Path(__file__).parents[1] / "sample_dicom"
+
+
+@pytest.fixture
+def viewer(make_napari_viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An empty window; nothing of the user's own is touched."""
+    window = make_napari_viewer(show=True)
+    for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path / "user"))
+    return window
+
+
+def layer(viewer: Any, name: str) -> Any:
+    return next(each for each in viewer.layers if each.name == name)
+
+
+def test_a_contrast_run_is_followed_and_looked_at(viewer: Any, tmp_path: Path) -> None:
+    review = begin(viewer, contrast_file(tmp_path / "run.dcm"))
+    assert review.run_dock.isVisible()
+    assert overlays_of(viewer)[1].text.startswith(f"frame 1 of {COUNT}, 0.00 s")
+    assert viewer.dims.axis_labels[0] == f"frame 1 of {COUNT}"
+    from_zero = [each for each in review.window().findChildren(QWidget, "slice_label") if each.isVisible()]
+    assert from_zero == []
+    wait(lambda: review.runs.run is not None)
+    run = review.runs.run
+    assert run.verdict.text in review.run_panel.verdict.text()
+    assert NEVER_ABSENT.split(":")[0] in review.run_panel.why.toPlainText()
+    curves = review.run_panel.curves
+    assert curves.subject == "contrast" and len(curves.curves) == 3
+
+    target = COUNT - 3
+    QTest.mouseClick(curves, Qt.MouseButton.LeftButton, pos=curves.place_of(target).toPoint())
+    assert review.desk.row.frame_number == target + 1
+    assert viewer.dims.current_step[0] == target
+    assert curves.frame == target
+    time_s = target * FRAME_MS / 1000
+    assert overlays_of(viewer)[1].text.startswith(f"frame {target + 1} of {COUNT}, {time_s:.2f} s")
+    wait(lambda: review.desk.shown is not None)
+
+    assert not layer(viewer, SUBTRACTED).visible
+    outline = layer(viewer, RUN).data[:, 0]
+    key(review, Qt.Key.Key_5)
+    assert layer(viewer, SUBTRACTED).visible
+    assert "subtracted" in overlays_of(viewer)[1].text
+    shown = np.asarray(layer(viewer, SUBTRACTED).data[target])
+    low, high = layer(viewer, SUBTRACTED).contrast_limits
+    assert shown[int(PLACE[0]), int(PLACE[1])] > high / 2 > 0 > low
+    assert not np.allclose(layer(viewer, RUN).data[:, 0], outline), "the outline stayed where the patient lies in the frame"
+    key(review, Qt.Key.Key_6)
+    assert layer(viewer, BEFORE).visible and not layer(viewer, SUBTRACTED).visible
+    key(review, Qt.Key.Key_6)
+    key(review, Qt.Key.Key_7)
+    assert not layer(viewer, RUN).visible
+    key(review, Qt.Key.Key_7)
+
+    key(review, Qt.Key.Key_J)
+    first = min(moment.frame for moment in curves.moments)
+    assert review.desk.row.frame_number == first + 1
+    assert abs(first - POOL_FRAME) <= 2
+    review.runs.go(0)
+    assert RUN not in [each.name for each in viewer.layers], "an outline of contrast before there is any"
+    idle(review)
+
+
+def test_following_is_stopped_and_begun_again_and_a_still_has_no_dock(viewer: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    contrast_file(folder / "a.dcm")
+    shutil.copy(SAMPLES / "us_above_cortex.dcm", folder / "b.dcm")
+    review = begin(viewer, folder)
+    wait(lambda: review.runs.busy)
+    assert not review.run_panel.stop.isHidden()
+    QTest.mouseClick(review.run_panel.stop, Qt.MouseButton.LeftButton)
+    wait(lambda: not review.runs.busy)
+    assert "Stopped" in review.run_panel.verdict.text()
+    assert review.runs.run is None
+    key(review, Qt.Key.Key_5)
+    assert "no such picture" in review.panel.hint.text()
+
+    wait(lambda: len(review.desk.session) == COUNT + 1)
+    review.desk.go(COUNT)
+    assert not review.run_dock.isVisible()
+    assert viewer.dims.ndim == 2
+    review.desk.go(2)
+    assert review.run_dock.isVisible()
+    wait(lambda: review.runs.run is not None)
+    assert review.runs.run.verdict.code in (Code.LOCAL_POOL, Code.SPREAD_AWAY)
+    review.analysis.stop()
+    idle(review)
+
+
+def test_a_pull_on_a_frame_of_a_run_with_a_scale_goes_where_the_mouse_goes(viewer: Any, tmp_path: Path) -> None:
+    path = contrast_file(tmp_path / "run.dcm", DistanceSourceToPatient="700", DistanceSourceToDetector="1000",
+                         ImagerPixelSpacing=["0.4", "0.4"])  # fmt: skip
+    review = begin(viewer, path)
+    review.runs.stop_or_go_on()
+    review.analysis.stop()
+    idle(review)
+    assert {str(unit) for each in viewer.layers for unit in each.units} == {"millimeter"}
+    assert review.canvas.ground.scale[0] == pytest.approx(0.28)
+    key(review, Qt.Key.Key_T)
+    Mouse(review).pull((120.0, 130.0), (60.0, 90.0))
+    assert review.desk.shown.needle.tip == pytest.approx((120.0, 130.0), abs=1)
+
+
+def test_closing_while_a_run_is_followed_leaves_no_thread(viewer: Any, tmp_path: Path) -> None:
+    review = begin(viewer, contrast_file(tmp_path / "run.dcm"))
+    wait(lambda: review.runs.busy)
+    runs, analysis = review.runs, review.analysis
+    review.shut()
+    assert review.run_panel.curves.curves == ()
+    wait(lambda: not runs.busy and not analysis.busy)
+    QApplication.processEvents()
+    assert runs.run is None
+    review.commands.go_event()
+    QTest.mouseClick(review.run_panel.curves, Qt.MouseButton.LeftButton, pos=QPoint(60, 60))
