@@ -2,18 +2,19 @@
 
 The half-height width of a round bar is 4 to 35 % too small, depending on how its thickness is shown. Here the thickness of a
 cylinder goes through a saturating display curve ``(1 - exp(-k t)) / (1 - exp(-k))`` and a blur; radius, blur and k are fitted
-together. One picture does not fix all three, so all combinations are weighed by
-their fit and their spread becomes the uncertainty.
+together. One picture does not fix all three, so all combinations are weighed by their fit and their spread becomes the
+uncertainty. The width is that behind a thinner front, carried to the depth of the tip.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marrowpoint.edges import sample_strip
+from marrowpoint.fluoroscopy.front import follow_width
 from marrowpoint.fluoroscopy.shaft import Shaft
 from marrowpoint.frame import FloatImage
 
@@ -24,9 +25,13 @@ CURVES = (0.05, 1.5, 3.0, 6.0, 12.0)  # k: 0 = brightness follows thickness, lar
 BORES = (0.0, 0.7)  # inner over outer radius; the stylet may be out
 FREE_SAMPLES = 14.0  # free samples of a cross-section: systematic misfit, not noise, limits it
 FINE_PX = 0.25
-NEAR, FAR = 1.3, 6.0  # widths behind the tip: past the cone, before perspective counts
-# The curve family still leaves radii this much too small on simulated frames of known needles (docs/accuracy.md)
-SHORTFALL, SHORTFALL_SD = 1.02, 0.03
+NEAR, FAR = 1.3, 6.0  # widths behind the tip: past the cone, before the background has changed
+LEAST_ROWS = 6
+MODEL_SD = 0.03  # of the width: display curves are not exactly of this family
+# A shaft seen over a shorter stretch than this may be front only, and a guide wire is ground down by 12 to 17 % there
+STUB, STUB_SD = 5.0, 0.085  # widths, and of the width
+CLIPPED, CLIPPED_SHARE = 0.004, 0.2  # attenuation at which air is burnt out, and the share of a row's flank that may be
+CLIPPED_SD = 0.06  # of the width, where all of the shaft lies in burnt-out air
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +43,8 @@ class Section:
     radius_px : float
         Best-fitting outer radius [px].
     width_px, width_sd_px : float
-        Mean outer diameter over all plausible fits, corrected, and its standard deviation [px].
+        Outer diameter at the depth of the tip, the mean over all plausible fits behind a thinner front, and its standard
+        deviation [px].
     blur_px : float
         Standard deviation of the blur [px].
     curve : float
@@ -66,7 +72,66 @@ def fit_section(attenuation: FloatImage, shaft: Shaft, *, at_stop: bool) -> Sect
     -------
     Section
     """
-    keys, cost = _costs(attenuation, shaft, at_stop=at_stop)
+    width = shaft.width_px
+    rows = _rows(shaft, NEAR * width, FAR * width)
+    course = follow_width(attenuation, shaft, at_stop=at_stop)
+    across = _across(width)
+    strip = _strip(attenuation, shaft, rows, at_stop=at_stop)
+    near = _fit(strip[rows <= max(course.front_px, float(rows[0]) + LEAST_ROWS)], across, width)
+    doubt = 0.0
+    if course.full_px is not None:
+        rows = _rows(shaft, course.full_px, course.full_px + (FAR - NEAR) * width)
+        wide = _fit(_strip(attenuation, shaft, rows, at_stop=at_stop), across, width)
+    else:
+        wide, doubt = _unclipped(strip, across, width, near)
+        doubt = float(np.hypot(doubt, STUB_SD if shaft.length_px < STUB * width else 0.0))
+    lever = float(rows.mean()) / width
+    doubt = float(np.hypot(doubt, lever * course.taper_sd)) * width
+    return replace(
+        near, width_px=wide.width_px * (1 - lever * course.taper), width_sd_px=float(np.hypot(wide.width_sd_px, doubt))
+    )
+
+
+def _rows(shaft: Shaft, first: float, last: float) -> Floats:
+    """Places behind the tip from first to last, as far as the shaft is seen."""
+    return np.arange(first, min(last, max(shaft.length_px - 0.5 * shaft.width_px, first + LEAST_ROWS)) + 1)
+
+
+def _across(width: float) -> Floats:
+    reach = np.ceil(1.2 * width + 4)
+    return np.arange(-reach, reach + 0.5, 0.5)
+
+
+def _strip(attenuation: FloatImage, shaft: Shaft, rows: Floats, *, at_stop: bool) -> FloatImage:
+    end, inward = (shaft.stop_px, -1.0) if at_stop else (shaft.start_px, 1.0)
+    return sample_strip(attenuation, shaft.origin, shaft.axis, end + inward * rows, _across(shaft.width_px))
+
+
+def _unclipped(strip: FloatImage, across: Floats, width: float, whole: Section) -> tuple[Section, float]:
+    """The section where the picture beside it is not burnt out, and the doubt where it is, of the width.
+
+    Over clipped air the edges of a shaft are cut away with the air.
+    """
+    beside = np.abs(across) > 0.75 * width
+    clipped = np.maximum(*((strip[:, beside & side] < CLIPPED).mean(1) for side in (across < 0, across > 0)))
+    burnt = clipped > CLIPPED_SHARE
+    if not burnt.any():
+        return whole, 0.0
+    if (~burnt).sum() >= max(LEAST_ROWS, 0.5 * width):
+        return _fit(strip[~burnt], across, width), 0.0
+    return whole, CLIPPED_SD
+
+
+def _fit(strip: FloatImage, across: Floats, width: float) -> Section:
+    """Fit the mean cross-section of a strip."""
+    mean = strip.mean(0).astype(np.float64)
+    radii = np.linspace(0.44, 0.80, 25) * width
+    keys = [(r, b, k) for b in BLURS_PX for k in CURVES for _ in BORES for r in radii]
+    ground = np.linalg.qr(np.column_stack([np.ones_like(across), across, across**2]))[0]
+    data = mean - ground @ (ground.T @ mean)
+    models, fold = _models(across, radii)
+    match = models @ (fold * (data + data[::-1])[len(across) // 2 :] / 2)
+    cost = float(data @ data) - np.where(match > 0, match**2 / np.maximum((models**2).sum(1), 1e-12), 0.0)
     weight = np.exp(-0.5 * FREE_SAMPLES * (cost / max(float(cost.min()), 1e-12) - 1.0))
     weight /= weight.sum()
     radius = np.array([key[0] for key in keys])
@@ -75,63 +140,11 @@ def fit_section(attenuation: FloatImage, shaft: Shaft, *, at_stop: bool) -> Sect
     spread = float(np.sqrt(weight @ (radius - mid) ** 2))
     return Section(
         radius_px=float(best[0]),
-        width_px=2 * SHORTFALL * mid,
-        width_sd_px=float(np.hypot(2 * spread, 2 * SHORTFALL_SD * mid)),
+        width_px=2 * mid,
+        width_sd_px=2 * float(np.hypot(spread, MODEL_SD * mid)),
         blur_px=float(best[1]),
         curve=float(best[2]),
     )
-
-
-def sections_by_curve(attenuation: FloatImage, shaft: Shaft, *, at_stop: bool) -> tuple[tuple[Section, float], ...]:
-    """The best cross-section for each display curve, and the logarithm of its weight against the best of all.
-
-    Parameters
-    ----------
-    attenuation : ndarray of shape (M, N), float32
-    shaft : Shaft
-    at_stop : bool
-        Which end is the tip.
-
-    Returns
-    -------
-    tuple of (Section, float)
-        In the order of `CURVES`.
-    """
-    keys, cost = _costs(attenuation, shaft, at_stop=at_stop)
-    least = max(float(cost.min()), 1e-12)
-    curves = np.array([key[2] for key in keys])
-    found = []
-    for curve in CURVES:
-        at = int(np.where(curves == curve, cost, np.inf).argmin())
-        radius, blur = float(keys[at][0]), float(keys[at][1])
-        section = Section(
-            radius_px=radius,
-            width_px=2 * SHORTFALL * radius,
-            width_sd_px=2 * SHORTFALL_SD * radius,
-            blur_px=blur,
-            curve=curve,
-        )
-        found.append((section, -0.5 * FREE_SAMPLES * (float(cost[at]) / least - 1.0)))
-    return tuple(found)
-
-
-def _costs(attenuation: FloatImage, shaft: Shaft, *, at_stop: bool) -> tuple[list[tuple[float, float, float]], Floats]:
-    """Every combination of radius, blur and curve, and the sum of squares that it leaves."""
-    width = shaft.width_px
-    end, inward = (shaft.stop_px, -1.0) if at_stop else (shaft.start_px, 1.0)
-    far = min(FAR * width, max(shaft.length_px - 0.5 * width, NEAR * width + 6))
-    along = end + inward * np.arange(NEAR * width, far + 1)
-    reach = np.ceil(1.2 * width + 4)
-    across = np.arange(-reach, reach + 0.5, 0.5)
-    mean = sample_strip(attenuation, shaft.origin, shaft.axis, along, across).mean(0).astype(np.float64)
-    radii = np.linspace(0.44, 0.80, 25) * width
-    keys = [(float(r), b, k) for b in BLURS_PX for k in CURVES for _ in BORES for r in radii]
-    ground = np.linalg.qr(np.column_stack([np.ones_like(across), across, across**2]))[0]
-    data = mean - ground @ (ground.T @ mean)
-    models, fold = _models(across, radii)
-    match = models @ (fold * (data + data[::-1])[len(across) // 2 :] / 2)
-    cost: Floats = float(data @ data) - np.where(match > 0, match**2 / np.maximum((models**2).sum(1), 1e-12), 0.0)
-    return keys, cost
 
 
 def shown(thickness: Floats, curve: float) -> Floats:
