@@ -11,11 +11,13 @@ from marrowpoint.errors import NotAssessable
 from marrowpoint.exposure import Bar, Exposure
 from marrowpoint.fluoroscopy.candidates import PIECE_PX, STUB_PX, WORK_SIDE_PX, find_bars
 from marrowpoint.fluoroscopy.disc import find_disc
-from marrowpoint.fluoroscopy.ends import NEAR_EXIT, End, look_at_end, tip_margin
+from marrowpoint.fluoroscopy.ends import End, look_at_end, tip_margin
+from marrowpoint.fluoroscopy.islands import find_island
+from marrowpoint.fluoroscopy.reach import hidden_share, lengthen
 from marrowpoint.fluoroscopy.section import fit_section
 from marrowpoint.fluoroscopy.shaft import MOST_SUPPORT, TOLL, Shaft, fit_shaft
 from marrowpoint.fluoroscopy.tip import fit_tip
-from marrowpoint.frame import FloatImage
+from marrowpoint.fluoroscopy.witness import agreement, shaft_seen, tip_heat
 from marrowpoint.needle import Needle
 
 MOST_FITTED = 5  # bars measured at full resolution
@@ -36,9 +38,9 @@ LONG, STICKS_OUT = 8.0, 4.0  # widths: a shaft is this long, or sticks out of it
 HELD = (
     0.6  # what is left of a bar's score where the prior sees no needle, but metal holds the bar: anatomy is not held by metal
 )
-NO_TIP, CLEAR_HEAT = 0.35, 0.3  # weight of a bar at whose ends the prior sees no tip; heat of a tip that it does see
 PRIOR_TURN, MOST_TURN = 2.0, 6.1  # log odds of an end from the log of the heats, and their limit: the network errs, too
 SHAFT_LENGTHS = 12.0  # widths: a bar so long is a shaft, whatever its ends look like, and no needle is end-on
+HIDDEN = (0.3, 0.8)  # share of the picture ahead that is burnt in: from where a tip is doubted, and not believed at all
 CLIPPED_SD = 0.4  # widths of doubt where the background at the tip is clipped
 
 
@@ -71,6 +73,8 @@ def locate_needle(exposure: Exposure, *, prior: BonePrior | None = None, expecte
         ``end_on`` if there is a round spot of metal and no needle beside it, ``no_needle`` if nothing stands out.
     """
     needle = _best_needle(exposure, prior, expected_width_px)
+    if needle is None:
+        needle = find_island(exposure, expected_width_px=expected_width_px)
     unsure = needle is None or (needle.confidence < UNSURE and needle.length_px < SHAFT_LENGTHS * needle.width_px)
     if unsure and find_disc(exposure, expected_width_px=expected_width_px) is not None:
         raise NotAssessable("end_on", "a round spot of metal without a shaft: a needle along the beam? turn the C-arm")
@@ -187,45 +191,19 @@ def _judge(exposure: Exposure, shaft: Shaft, bar: Bar, prior: BonePrior | None, 
         score *= float(np.exp(-0.5 * (np.log(shaft.width_px / expected) / WIDTH_DOUBT) ** 2))
     margin = tip_margin(start, stop)
     if prior is not None:
-        heats = [_heat(prior, shaft.point(p), e) for p, e in ((shaft.start_px, start), (shaft.stop_px, stop))]
+        heats = [tip_heat(prior, shaft.point(p), e) for p, e in ((shaft.start_px, start), (shaft.stop_px, stop))]
         # faint or broken edges ask for a second witness
         score *= float(np.sqrt(shaft.support / MOST_SUPPORT)) * max(
-            _agreement(score, _along(prior, shaft), max(heats)), HELD * held
+            agreement(score, shaft_seen(prior, shaft), max(heats)), HELD * held
         )
         turn = PRIOR_TURN * float(np.log((0.05 + heats[1]) / (0.05 + heats[0])))
         margin += float(np.clip(turn, -MOST_TURN, MOST_TURN))
     return _Candidate(shaft=shaft, score=score, margin=margin, end=stop if margin >= 0 else start)
 
 
-def _along(prior: BonePrior, shaft: Shaft) -> float:
-    """Mean of the prior's shaft probability on the shaft."""
-    places = np.linspace(shaft.start_px, shaft.stop_px, 24)
-    return float(np.mean([_at(prior.shaft, prior, shaft.point(float(p)), 0) for p in places]))
-
-
-def _heat(prior: BonePrior, point: tuple[float, float], end: End) -> float:
-    """Tip heat at an end; none where the shaft runs out of the picture, for no tip is seen there."""
-    return 0.0 if end.exit_widths < NEAR_EXIT else _at(prior.tip, prior, point, 1)
-
-
-def _agreement(score: float, along: float, heat: float) -> float:
-    """Factor on a bar's score: the prior sees a tip at its end, and shaft or at least that tip.
-
-    A bar that is clear by itself keeps a part of its score: the network knows only simulated pelves.
-    """
-    seen = (NO_TIP + (1 - NO_TIP) * min(1.0, heat / CLEAR_HEAT)) * (0.6 + 0.6 * max(along, heat))
-    clear = 0.4 * float(np.clip((score - 0.75) / 0.15, 0.0, 1.0))
-    return max(seen, clear)
-
-
-def _at(grid: FloatImage, prior: BonePrior, point: tuple[float, float], around: int) -> float:
-    r = int(np.clip((point[0] + 0.5) * grid.shape[0] / prior.frame_shape[0], 0, grid.shape[0] - 1))
-    c = int(np.clip((point[1] + 0.5) * grid.shape[1] / prior.frame_shape[1], 0, grid.shape[1] - 1))
-    return float(grid[max(0, r - around) : r + around + 1, max(0, c - around) : c + around + 1].max())
-
-
 def _needle(exposure: Exposure, candidate: _Candidate, share: float) -> Needle:
-    shaft, at_stop = candidate.shaft, candidate.margin >= 0
+    at_stop = candidate.margin >= 0
+    shaft = lengthen(exposure, candidate.shaft, at_stop=at_stop)
     section = fit_section(exposure.attenuation, shaft, at_stop=at_stop)
     tip = fit_tip(exposure.attenuation, shaft, section, at_stop=at_stop)
     sign = -1.0 if at_stop else 1.0
@@ -235,13 +213,15 @@ def _needle(exposure: Exposure, candidate: _Candidate, share: float) -> Needle:
     along_sd = float(np.hypot(tip.sd_px, CLIPPED_SD * candidate.end.saturated * shaft.width_px))
     end_right = 1.0 / (1.0 + np.exp(-abs(candidate.margin)))
     shaft_right = 1.0 / (1.0 + np.exp(-(candidate.score - HALF_SCORE) / SCORE_STEP))
+    place, axis = shaft.point(tip.along_px), (sign * shaft.axis[0], sign * shaft.axis[1])
+    seen = float(np.interp(hidden_share(exposure, place, axis, shaft.width_px), HIDDEN, (1.0, 0.0)))
     return Needle(
-        tip=shaft.point(tip.along_px),
-        axis=(sign * shaft.axis[0], sign * shaft.axis[1]),
+        tip=place,
+        axis=axis,
         width_px=section.width_px,
         width_sd_px=section.width_sd_px,
         tip_sd_along_px=along_sd,
         tip_sd_across_px=float(np.sqrt(shaft.across_sd_px**2 + (lever * shaft.angle_sd_rad) ** 2 + LEAST_SD_PX**2)),
         length_px=abs(far - tip.along_px),
-        confidence=float(shaft_right * end_right * share),
+        confidence=float(shaft_right * end_right * share * seen),
     )
