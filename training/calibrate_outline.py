@@ -6,6 +6,7 @@ python training/calibrate_outline.py --cache DIR --model FILE.onnx --pictures fu
 from __future__ import annotations
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -14,17 +15,26 @@ from appearance import clutter, display, expose, random_field
 
 from marrowpoint.errors import NotAssessable
 from marrowpoint.exposure import Exposure
-from marrowpoint.fluoroscopy.prior import infer_prior, load_network
-from marrowpoint.fluoroscopy.segment import segment_bone
+from marrowpoint.fluoroscopy.prior import field_window, infer_prior, load_network
+from marrowpoint.fluoroscopy.segment import level_spread, segment_bone
 from marrowpoint.needle import Needle
 from marrowpoint.polyline import nearest_points, segments_of
 
+PINHOLE = 0.01  # of the bone: the meshes of the thinnest wing touch and leave specks
+SPREADS = (0.0, 0.02, 0.03, 0.04, 0.05, 0.065, 0.08, 0.1, 0.15, 0.3, 2.0)
+
 
 def signed_px(mask: np.ndarray, field: np.ndarray, tip: np.ndarray) -> float | None:
-    """Distance of the tip from the mask's border inside the field, positive inside [px]."""
+    """Distance of the tip from the mask's border inside the field, positive inside [px]; pinholes of thin bone are closed."""
     inside = (mask & field).astype(np.uint8)
-    border = cv2.findContours(inside, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]
-    points = np.concatenate([b.reshape(-1, 2) for b in border]) if border else np.empty((0, 2), int)
+    border, tree = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    kept = []
+    for points, (_, _, _, parent) in zip(border, tree[0] if border else (), strict=True):
+        if cv2.contourArea(points) >= PINHOLE * inside.sum():
+            kept.append(points.reshape(-1, 2))
+        elif parent >= 0:
+            cv2.drawContours(inside, [points], -1, 1, cv2.FILLED)
+    points = np.concatenate(kept) if kept else np.empty((0, 2), int)
     core = cv2.erode(field.astype(np.uint8), np.ones((5, 5)), borderValue=0) > 0
     points = points[core[points[:, 1], points[:, 0]]]
     if not len(points):
@@ -38,6 +48,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--pictures", default="full")
+    parser.add_argument("--exposures", type=int, default=2)
     args = parser.parse_args()
     cv2.setNumThreads(1)
     network, rng = load_network(args.model), np.random.default_rng(23)
@@ -45,7 +56,7 @@ def main() -> None:
         np.load(args.cache / f"{args.pictures}_{k}.npy", mmap_mode="r") for k in ("integral", "masks", "meta")
     )
     size, rows = integral.shape[1], []
-    for k in range(int((args.cache / f"{args.pictures}_done.txt").read_text())):
+    for k in np.repeat(np.arange(int((args.cache / f"{args.pictures}_done.txt").read_text())), args.exposures).tolist():
         tip, scale = meta[k][:2].astype(float), float(meta[k][8])
         field = random_field(rng, size)
         if not ((tip > 12).all() and (tip < size - 13).all() and field[int(tip[1]), int(tip[0])]):
@@ -74,12 +85,22 @@ def main() -> None:
         distance = float(nearest_points(tip[None, ::-1], segments_of(cortex.lines, np.ones(2)))[0][0])
         found = distance if cortex.contains(needle.tip) else -distance
         rows.append(
-            [found * scale, true * scale, cortex.edge_sd_px * scale, cortex.confidence, prior.agreement, dice, k, scale]
-        )
+            [
+                found * scale, true * scale, cortex.edge_sd_px * scale, cortex.confidence, prior.agreement, dice, k, scale,
+                level_spread(prior, needle, field) / field_window(field).side,
+            ]
+        )  # fmt: skip
     table = np.array(rows)
     np.save(args.cache / f"{args.pictures}_outline.npy", table)
     error, sd, confidence, agreement, dice = abs(table[:, 0] - table[:, 1]), table[:, 2], *table[:, 3:6].T
     print(f"{len(table)} frames, Dice {np.median(dice):.3f} median, {np.percentile(dice, 10):.3f} 10th percentile")
+    for low, high in pairwise(SPREADS):
+        s = (table[:, 8] >= low) & (table[:, 8] < high)
+        if s.any():
+            right = [f"{(error[s] < mm).mean():.2f} within {mm} mm" for mm in (2, 4)]
+            print(
+                f"spread {low:.3f} to {high:.3f}: {s.sum()} frames, {', '.join(right)}, agreement {np.median(agreement[s]):.2f}"
+            )
     for low in np.arange(0, 1, 0.1):
         s = (agreement >= low) & (agreement < low + 0.1)
         if s.sum() > 4:

@@ -94,7 +94,7 @@ def segment_bone(exposure: Exposure, needle: Needle | None, prior: BonePrior | N
         row, column = line.points.astype(int).T  # pixels of bone on the edge of the field
         bone[row, column] = True
     sd = _doubt(lines, needle, max(shape))
-    spread = SPREAD_PER_SD * sd if needle is None else _level_spread(prior, needle, exposure.field)
+    spread = SPREAD_PER_SD * sd if needle is None else level_spread(prior, needle, exposure.field)
     return Cortex(
         bone=bone,
         lines=tuple(np.concatenate([line.points, line.points[:1]]) if line.closed else line.points for line in lines),
@@ -209,8 +209,20 @@ def _doubt(lines: list[_Line], needle: Needle | None, size: int) -> float:
     return float(np.sqrt(weight @ sd**2 / weight.sum()))
 
 
-def _level_spread(prior: BonePrior, needle: Needle, field: Mask) -> float:
-    """By how much the tip's signed distance differs between a generous and a strict reading of the prior [px]."""
+def level_spread(prior: BonePrior, needle: Needle, field: Mask) -> float:
+    """By how much the tip's signed distance differs between a generous and a strict reading of the prior.
+
+    Parameters
+    ----------
+    prior : BonePrior
+    needle : Needle
+    field : ndarray of shape (M, N), bool
+
+    Returns
+    -------
+    float
+        In pixels of the frame; small where the outline near the tip is one line at every level.
+    """
     grid = prior.hip.shape
     ratio = np.array(grid) / np.array(field.shape)
     seen = cv2.resize(field.astype(np.uint8), grid[::-1], interpolation=cv2.INTER_NEAREST) > 0
