@@ -122,19 +122,86 @@ def _unclipped(strip: FloatImage, across: Floats, width: float, whole: Section) 
     return whole, CLIPPED_SD
 
 
-def _fit(strip: FloatImage, across: Floats, width: float) -> Section:
-    """Fit the mean cross-section of a strip."""
+def sections_by_curve(attenuation: FloatImage, shaft: Shaft, *, at_stop: bool) -> tuple[tuple[Section, float], ...]:
+    """The best cross-section near the tip for each display curve, and the logarithm of its weight against the best of all.
+
+    Parameters
+    ----------
+    attenuation : ndarray of shape (M, N), float32
+    shaft : Shaft
+    at_stop : bool
+        Which end is the tip.
+
+    Returns
+    -------
+    tuple of (Section, float)
+        In the order of `CURVES`.
+    """
+    width = shaft.width_px
+    strip = _strip(attenuation, shaft, _rows(shaft, NEAR * width, FAR * width), at_stop=at_stop)
+    keys, cost = _costs(strip, _across(width), width)
+    least = max(float(cost.min()), 1e-12)
+    curves = np.array([key[2] for key in keys])
+    found = []
+    for curve in CURVES:
+        at = int(np.where(curves == curve, cost, np.inf).argmin())
+        radius = keys[at][0]
+        section = Section(
+            radius_px=radius, width_px=2 * radius, width_sd_px=2 * MODEL_SD * radius, blur_px=keys[at][1], curve=curve
+        )
+        found.append((section, -0.5 * FREE_SAMPLES * (float(cost[at]) / least - 1.0)))
+    return tuple(found)
+
+
+def sections_by_curve(attenuation: FloatImage, shaft: Shaft, *, at_stop: bool) -> tuple[tuple[Section, float], ...]:
+    """The best cross-section for each display curve, and the logarithm of its weight against the best of all.
+
+    Parameters
+    ----------
+    attenuation : ndarray of shape (M, N), float32
+    shaft : Shaft
+    at_stop : bool
+        Which end is the tip.
+
+    Returns
+    -------
+    tuple of (Section, float)
+        In the order of `CURVES`; the width is that near the tip.
+    """
+    width = shaft.width_px
+    rows = _rows(shaft, NEAR * width, FAR * width)
+    keys, cost = _costs(_strip(attenuation, shaft, rows, at_stop=at_stop), _across(width), width)
+    least = max(float(cost.min()), 1e-12)
+    found = []
+    for curve in CURVES:
+        at = int(np.where(keys[:, 2] == curve, cost, np.inf).argmin())
+        radius, blur = float(keys[at, 0]), float(keys[at, 1])
+        section = Section(
+            radius_px=radius, width_px=2 * radius, width_sd_px=2 * MODEL_SD * radius, blur_px=blur, curve=float(curve)
+        )
+        found.append((section, -0.5 * FREE_SAMPLES * (float(cost[at]) / least - 1.0)))
+    return tuple(found)
+
+
+def _costs(strip: FloatImage, across: Floats, width: float) -> tuple[Floats, Floats]:
+    """Every combination (radius, blur, curve), shape (K, 3), and the sum of squares that it leaves of the mean cross-section."""
     mean = strip.mean(0).astype(np.float64)
     radii = np.linspace(0.44, 0.80, 25) * width
-    keys = [(r, b, k) for b in BLURS_PX for k in CURVES for _ in BORES for r in radii]
+    keys = np.array([(r, b, k) for b in BLURS_PX for k in CURVES for _ in BORES for r in radii])
     ground = np.linalg.qr(np.column_stack([np.ones_like(across), across, across**2]))[0]
     data = mean - ground @ (ground.T @ mean)
     models, fold = _models(across, radii)
     match = models @ (fold * (data + data[::-1])[len(across) // 2 :] / 2)
     cost = float(data @ data) - np.where(match > 0, match**2 / np.maximum((models**2).sum(1), 1e-12), 0.0)
+    return keys, cost
+
+
+def _fit(strip: FloatImage, across: Floats, width: float) -> Section:
+    """Fit the mean cross-section of a strip."""
+    keys, cost = _costs(strip, across, width)
     weight = np.exp(-0.5 * FREE_SAMPLES * (cost / max(float(cost.min()), 1e-12) - 1.0))
     weight /= weight.sum()
-    radius = np.array([key[0] for key in keys])
+    radius = keys[:, 0]
     best = keys[int(cost.argmin())]
     mid = float(weight @ radius)
     spread = float(np.sqrt(weight @ (radius - mid) ** 2))
