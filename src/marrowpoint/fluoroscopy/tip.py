@@ -47,8 +47,6 @@ class Tip:
         Height of the shaft over its surroundings at the end.
     noise : float
         Spread of the residuals.
-    evidence : float
-        Logarithm of the evidence for cross-section and shapes together, up to a constant of the frame and the window.
     """
 
     along_px: float
@@ -56,7 +54,6 @@ class Tip:
     taper_px: float
     contrast: float
     noise: float
-    evidence: float = 0.0
 
 
 def fit_tip(
@@ -236,11 +233,9 @@ def _average(
 ) -> Tip:
     """Mean and spread of the place over all shapes, weighted by their evidence."""
     noise2 = max(float(cost.min()) / data.excess.size, 1e-12)
-    samples = data.excess.size * data.step**2 / CORRELATED
-    log = -0.5 * samples * (cost / noise2 / data.excess.size - 1)
+    log = -0.5 * cost / noise2 * data.step**2 / CORRELATED
     log += np.array([BLUNT if cone == 0 else 0.0 for cone, _ in shapes])[:, None]
     weight = np.exp(log - log.max())
-    evidence = float(log.max() + np.log(weight.mean()) - 0.5 * samples * np.log(noise2))
     weight /= weight.sum()
     mean = float((weight * places[None, :]).sum())
     variance = float((weight * (places[None, :] - mean) ** 2).sum())
@@ -253,5 +248,4 @@ def _average(
         taper_px=cone * width * float(np.sin(np.radians(lean))),
         contrast=level,
         noise=float(np.sqrt(noise2)),
-        evidence=evidence,
     )
