@@ -123,37 +123,6 @@ def _unclipped(strip: FloatImage, across: Floats, width: float, whole: Section) 
 
 
 def sections_by_curve(attenuation: FloatImage, shaft: Shaft, *, at_stop: bool) -> tuple[tuple[Section, float], ...]:
-    """The best cross-section near the tip for each display curve, and the logarithm of its weight against the best of all.
-
-    Parameters
-    ----------
-    attenuation : ndarray of shape (M, N), float32
-    shaft : Shaft
-    at_stop : bool
-        Which end is the tip.
-
-    Returns
-    -------
-    tuple of (Section, float)
-        In the order of `CURVES`.
-    """
-    width = shaft.width_px
-    strip = _strip(attenuation, shaft, _rows(shaft, NEAR * width, FAR * width), at_stop=at_stop)
-    keys, cost = _costs(strip, _across(width), width)
-    least = max(float(cost.min()), 1e-12)
-    curves = np.array([key[2] for key in keys])
-    found = []
-    for curve in CURVES:
-        at = int(np.where(curves == curve, cost, np.inf).argmin())
-        radius = keys[at][0]
-        section = Section(
-            radius_px=radius, width_px=2 * radius, width_sd_px=2 * MODEL_SD * radius, blur_px=keys[at][1], curve=curve
-        )
-        found.append((section, -0.5 * FREE_SAMPLES * (float(cost[at]) / least - 1.0)))
-    return tuple(found)
-
-
-def sections_by_curve(attenuation: FloatImage, shaft: Shaft, *, at_stop: bool) -> tuple[tuple[Section, float], ...]:
     """The best cross-section for each display curve, and the logarithm of its weight against the best of all.
 
     Parameters
@@ -184,7 +153,7 @@ def sections_by_curve(attenuation: FloatImage, shaft: Shaft, *, at_stop: bool) -
 
 
 def _costs(strip: FloatImage, across: Floats, width: float) -> tuple[Floats, Floats]:
-    """Every combination (radius, blur, curve), shape (K, 3), and the sum of squares that it leaves of the mean cross-section."""
+    """Every combination (radius, blur, curve), shape (K, 3), and the sum of squares that it leaves of a strip's mean."""
     mean = strip.mean(0).astype(np.float64)
     radii = np.linspace(0.44, 0.80, 25) * width
     keys = np.array([(r, b, k) for b in BLURS_PX for k in CURVES for _ in BORES for r in radii])
