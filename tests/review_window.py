@@ -50,6 +50,7 @@ class Mouse:
 
     def __init__(self, review: Review) -> None:
         self.review = review
+        self.held_keys = Qt.KeyboardModifier.NoModifier
         (self.widget,) = [w for w in review.window().findChildren(QWidget) if type(w).__name__ == "CanvasBackendDesktop"]
 
     def place(self, point: tuple[float, float]) -> QPointF:
@@ -60,7 +61,7 @@ class Mouse:
     def send(self, kind: QEvent.Type, point: tuple[float, float], button: Any, held: Any) -> None:
         at = self.place(point)
         there = QPointF(self.widget.mapToGlobal(at.toPoint()))
-        QApplication.sendEvent(self.widget, QMouseEvent(kind, at, there, button, held, Qt.KeyboardModifier.NoModifier))
+        QApplication.sendEvent(self.widget, QMouseEvent(kind, at, there, button, held, self.held_keys))
         QApplication.processEvents()
 
     def press(self, point: tuple[float, float]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,11 @@ from marrowpoint.verdict import Code
 
 pytest.importorskip("psygnal", reason="napari is not installed")
 
+import napari_marrowpoint
+from napari_marrowpoint import samples
 from napari_marrowpoint.desk import Desk
 from napari_marrowpoint.examples import CODES, examples
+from napari_marrowpoint.scans import scans
 from napari_marrowpoint.shelf import KEPT
 from napari_marrowpoint.writer import write_frame
 
@@ -170,6 +174,40 @@ def test_a_needle_is_stated_once_for_a_study_and_undone_where_it_was_stated(tmp_
     desk.close()
 
 
+def test_the_needle_of_a_study_is_remembered_for_its_rater_in_the_next_window(tmp_path: Path) -> None:
+    place = tmp_path / "study"
+    place.mkdir()
+    shutil.copy(SAMPLES / "advancing_multiframe.dcm", place / "run.dcm")
+    desk = desk_on(place)
+    desk.declare_needle(3.9)
+    assert desk.decide(Action.ACCEPT)
+    desk.close()
+    again = desk_on(place)
+    again.go(1)
+    assert again.stated_needle_mm == again.shown.outer_diameter_mm == 3.9
+    again.declare_needle(None)
+    again.go(2)
+    assert again.stated_needle_mm is None, "what was taken back came back"
+    again.close()
+    other = desk_on(place, "B. Reader")
+    assert other.stated_needle_mm is None
+    other.close()
+
+
+def test_an_impossible_needle_is_told_and_holds_nowhere(tmp_path: Path) -> None:
+    place = tmp_path / "study"
+    place.mkdir()
+    shutil.copy(SAMPLES / "advancing_multiframe.dcm", place / "run.dcm")
+    desk = desk_on(place)
+    told: list[str] = []
+    desk.told.connect(told.append)
+    desk.declare_needle(99.0)
+    assert told
+    desk.go(1)
+    assert desk.stated_needle_mm is None and desk.corrections.empty
+    desk.close()
+
+
 def test_another_profile_judges_the_frame_on_the_screen_anew(folder: Path, tmp_path: Path) -> None:
     desk = desk_on(folder)
     form = profile_form(None)
@@ -184,6 +222,25 @@ def test_each_verdict_stands_once_among_the_examples() -> None:
     found = examples(PROFILE)
     assert tuple(found) == CODES
     assert all(example.verdict.code is code for code, example in found.items())
+
+
+def test_samples_need_no_source_checkout_and_hold_each_verdict_of_a_scan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = scans(PROFILE)
+    assert set(found) == {Code.ABOVE_CORTEX, Code.AT_OR_BEYOND_CORTEX, Code.NOT_ASSESSABLE}
+    assert all(scan.verdict.code is code and scan.frame.reference.modality == "US" for code, scan in found.items())
+    pictures = [layer for layer in samples.every_verdict() if layer[2] == "image"]
+    assert len(pictures) == len(CODES) + 2
+    assert samples.phantom_folder() == SAMPLES
+    installed = tmp_path / "site-packages" / "napari_marrowpoint"
+    (installed / "sample_dicom").mkdir(parents=True)
+    monkeypatch.setattr(napari_marrowpoint, "__file__", str(installed / "__init__.py"))
+    assert samples.phantom_folder() == installed / "sample_dicom"
+    monkeypatch.setattr(napari_marrowpoint, "__file__", str(tmp_path / "a" / "b" / "__init__.py"))
+    assert samples.phantom_folder() is None
+    built = tomllib.loads((SAMPLES.parent / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert built["force-include"] == {"sample_dicom": "napari_marrowpoint/sample_dicom"}
 
 
 def test_an_example_is_corrected_like_any_frame(tmp_path: Path) -> None:

@@ -214,6 +214,60 @@ def test_outline_needle_scale_and_gauge_are_set_by_hand(viewer: Any, tmp_path: P
     idle(review)
 
 
+def test_no_pull_of_the_mouse_does_nothing_in_silence(viewer: Any, tmp_path: Path) -> None:
+    shutil.copy(SAMPLES / "us_above_cortex.dcm", tmp_path / "view.dcm")
+    review = begin(viewer, tmp_path / "view.dcm")
+    idle(review)
+    mouse, tip = Mouse(review), review.desk.shown.needle.tip
+    one = 1 / review.canvas.px_per_pixel  # of the screen
+
+    mouse.click(tip)
+    assert review.desk.corrections.empty
+    assert "Nothing is changed" in review.panel.hint.text()
+    mouse.pull(tip, shifted(tip, one, 0), steps=1)
+    assert review.desk.shown.needle.tip == pytest.approx(shifted(tip, one, 0), abs=1e-6), (
+        "a pull of one pixel was taken for a click"
+    )
+    mouse.press(review.desk.shown.needle.tip)
+    target = shifted(review.desk.shown.needle.tip, 0, 9 * one)
+    mouse.release(target)  # so fast that no move was seen
+    assert review.desk.shown.needle.tip == pytest.approx(target, abs=one)
+    here = review.desk.shown.needle.tip
+    mouse.held_keys = Qt.KeyboardModifier.ShiftModifier
+    mouse.pull(here, shifted(here, 20 * one, 0))
+    mouse.held_keys = Qt.KeyboardModifier.NoModifier
+    assert review.desk.shown.needle.tip == pytest.approx(shifted(here, 2 * one, 0), abs=0.2 * one)
+    here = review.desk.shown.needle.tip
+    mouse.press(here)
+    mouse.move(shifted(here, 30, 0))
+    mouse.move(here)
+    mouse.release(here)
+    assert review.desk.shown.needle.tip == pytest.approx(here)
+    assert "lies where it lay" in review.panel.hint.text()
+    key(review, Qt.Key.Key_T)
+    mouse.click((100.0, 100.0))
+    assert "No needle is drawn" in review.panel.hint.text()
+    assert review.tools.tool is Tool.NEEDLE
+
+
+def test_a_needle_of_any_width_is_written_in_once(viewer: Any, tmp_path: Path) -> None:
+    shutil.copy(SAMPLES / "marginal_ap.dcm", tmp_path / "view.dcm")
+    review = begin(viewer, tmp_path / "view.dcm")
+    idle(review)
+    box = review.panel.needle
+    box.setCurrentIndex(box.count() - 1)
+    box.activated.emit(box.currentIndex())
+    assert review.panel.line.isVisible()
+    for words in ("thick", "2,5 mm"):
+        review.panel.line.setText(words)
+        QTest.keyClick(review.panel.line, Qt.Key.Key_Return)
+        if words == "thick":
+            assert "is no length" in review.panel.hint.text()
+            box.activated.emit(box.count() - 1)
+    assert review.desk.shown.outer_diameter_mm == 2.5
+    assert box.currentText() == "2.5 mm"
+
+
 def test_frames_analysed_at_once_say_what_each_says_alone(viewer: Any, tmp_path: Path) -> None:
     folder = tmp_path / "study"
     folder.mkdir()

@@ -47,6 +47,7 @@ def layer(viewer: Any, name: str) -> Any:
 
 def test_a_contrast_run_is_followed_and_looked_at(viewer: Any, tmp_path: Path) -> None:
     review = begin(viewer, contrast_file(tmp_path / "run.dcm"))
+    review.analysis.stop()  # the run alone
     assert review.run_dock.isVisible()
     assert overlays_of(viewer)[1].text.startswith(f"frame 1 of {COUNT}, 0.00 s")
     assert viewer.dims.axis_labels[0] == f"frame 1 of {COUNT}"
@@ -99,6 +100,7 @@ def test_following_is_stopped_and_begun_again_and_a_still_has_no_dock(viewer: An
     contrast_file(folder / "a.dcm")
     shutil.copy(SAMPLES / "us_above_cortex.dcm", folder / "b.dcm")
     review = begin(viewer, folder)
+    review.analysis.stop()
     wait(lambda: review.runs.busy)
     assert not review.run_panel.stop.isHidden()
     QTest.mouseClick(review.run_panel.stop, Qt.MouseButton.LeftButton)
@@ -116,7 +118,6 @@ def test_following_is_stopped_and_begun_again_and_a_still_has_no_dock(viewer: An
     assert review.run_dock.isVisible()
     wait(lambda: review.runs.run is not None)
     assert review.runs.run.verdict.code in (Code.LOCAL_POOL, Code.SPREAD_AWAY)
-    review.analysis.stop()
     idle(review)
 
 

@@ -11,7 +11,7 @@ from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QDialog, QFileDialog, QLabel, QVBoxLayout, QWidget
 
 from marrowpoint.review import Action
-from marrowpoint.review.launch import account_name
+from marrowpoint.review.launch import remember_name, suggested_name
 from napari_marrowpoint.keys import FAR, KEYS, card
 from napari_marrowpoint.layers import BEFORE, BONE, HANDLES, NEEDLE, RUN, SUBTRACTED, THICKNESS, WORDS
 from napari_marrowpoint.tools import Tool, Tools
@@ -286,13 +286,14 @@ class Commands:
             return
         if not self.desk.rater:
             named = partial(self._named, action=action, reason=reason, go_on=go_on)
-            self.review.panel.ask("Your name, for the ledger", named, account_name())
+            self.review.panel.ask("Your name, for the ledger", named, suggested_name())
             return
         if self.desk.decide(action, reason) and go_on:
             self.go_open()
 
     def _named(self, name: str, *, action: Action, reason: str, go_on: bool) -> None:
         self.review.set_rater(name)
+        remember_name(name)
         self.sign(action, reason, go_on=go_on)
 
     def _nudge(self, rows: float, columns: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,8 @@ class Desk:
     ) -> None:
         self.request, self.rater = request, request.rater
         profile = read_profile(request.profile)
-        self.analyst = Analyst(profile=profile, network=network, cache=cache)
+        outer_mm = request.outer_diameter_mm
+        self.analyst = Analyst(profile=profile, network=network, cache=cache, outer_diameter_mm=outer_mm)
         self.journal: Journal = open_journal(request.folder, data_folder=data_folder)
         found = place_ledger(request.folder, request.ledger, data_folder=data_folder)
         self.ledger_path, self.ledger_note = found.path, found.note
@@ -92,8 +94,9 @@ class Desk:
 
     @property
     def stated_needle_mm(self) -> float | None:
-        """Outer diameter that was stated for the study on the screen [mm]."""
-        return None if self.frame is None else self._needles.of(self.frame.reference.study_instance_uid)
+        """Outer diameter stated for the study on the screen, else for all [mm]."""
+        stated = None if self.frame is None else self._needles.of(self.frame.reference.study_instance_uid)
+        return stated or self.analyst.outer_diameter_mm
 
     def close(self) -> None:
         """Give the journal free; a later window goes on from it."""
@@ -197,12 +200,9 @@ class Desk:
 
     def look_around(self) -> None:
         """Take in what other windows wrote into the ledger."""
-        try:
-            changed = self.session.refresh()
-        except MarrowpointError:
-            return  # the ledger is out of reach for now; a decision will say so
-        if changed:
-            self.rows_changed.emit(changed)
+        with suppress(MarrowpointError):  # out of reach for now; a decision will say so
+            if changed := self.session.refresh():
+                self.rows_changed.emit(changed)
 
     def holds(self, place: int) -> bool:
         """Whether a frame can be shown without analysing it again."""
@@ -229,11 +229,13 @@ class Desk:
 
     def declare_needle(self, outer_mm: float | None) -> None:
         """The needle of this study: stated once, it holds for the study's frames that are looked at from now on."""
-        if self.frame is None:
+        if self.frame is None or self.base is None or self.place is None:
+            self.told.emit("This frame has no verdict yet.")
             return
-        if self.place is not None and self.frame.reference.study_instance_uid:
-            self._needles.state(self.frame.reference.study_instance_uid, outer_mm, self.place)
         self.correct(outer_diameter_mm=outer_mm)
+        study = self.frame.reference.study_instance_uid
+        if study and self.corrections.outer_diameter_mm == outer_mm:  # frames without a name of their study may be anybody's
+            self._needles.state(study, outer_mm, self.place)
 
     def cancel(self) -> None:
         """Show what stands; drops a correction that was only tried."""

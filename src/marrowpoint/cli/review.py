@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from marrowpoint.cli.common import read_or_refuse, refuse
+from marrowpoint.cli.common import parse_needle_or_refuse, read_or_refuse, refuse
 from marrowpoint.read import read_profile
 from marrowpoint.report.record import printable
 from marrowpoint.review.entry import MAX_RATER
@@ -27,13 +27,18 @@ def review(
     ] = None,
     profile: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML file of thresholds.")] = None,
     rater: Annotated[str, typer.Option(metavar="NAME", help="Who reviews.")] = "",
+    needle: Annotated[str | None, typer.Option(metavar="11G|3.05mm", help="Needle of every frame.")] = None,
 ) -> None:
     """Open napari with the marrowpoint plugin on a folder of saved frames."""
     if importlib.util.find_spec("napari") is None:
         refuse("review needs napari: install it with  pip install 'marrowpoint[gui]'")
     said = request_from_environment(folder=folder)
     request = ReviewRequest(
-        folder=folder, ledger=ledger or said.ledger, profile=profile or said.profile, rater=rater.strip() or said.rater
+        folder=folder,
+        ledger=ledger or said.ledger,
+        profile=profile or said.profile,
+        rater=rater.strip() or said.rater,
+        outer_diameter_mm=None if needle is None else parse_needle_or_refuse(needle),
     )
     _check(request)
     raise typer.Exit(importlib.import_module(PLUGIN).launch(request))
