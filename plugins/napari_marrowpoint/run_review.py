@@ -79,7 +79,8 @@ class RunReview(QObject):
             return "before contrast" if self.canvas.shows(BEFORE) else ""
         number = frame.reference.frame_number - 1
         if number not in pictures.alignments:
-            return "subtracted: this frame was left out"
+            copy = self.run is not None and number in self.run.copies
+            return "not subtracted: a copy of the frame before" if copy else "not subtracted: left out"
         refused = number in pictures.refused or (self.run is not None and self.run.contrast and self.run.contrast.refusal)
         return "subtracted: refused, the bone moves" if refused else "subtracted"
 

@@ -54,4 +54,4 @@ def count_frames(viewer: Any, frame: Frame) -> None:
     """Beside the slider of a run: which frame it is, counted from 1."""
     number, count = frame.reference.frame_number, frame.reference.number_of_frames
     if viewer.dims.ndim > 2 and count > 1:
-        viewer.dims.set_axis_label(0, f"frame {number} of {count}")
+        viewer.dims.set_axis_label(0, f"{number} of {count}")
