@@ -89,7 +89,14 @@ def memory(viewer: napari.Viewer, place: Path) -> None:
     make_run(path)
     review = open_review(viewer, [path], ReviewRequest(folder=path, rater="bench", ledger=place / "run.sqlite"))
     wait(lambda: len(review.desk.session) == RUN_FRAMES)
-    review.analysis.close()  # the stepping alone
+    review.analysis.close()  # the run and the stepping alone
+    began, used, followed = time.perf_counter(), time.process_time(), [rss_mb()]
+    while review.runs.busy:
+        QApplication.processEvents()
+        time.sleep(0.02)
+        followed.append(rss_mb())
+    print(f"following the run: {time.perf_counter() - began:.0f} s, processor {time.process_time() - used:.0f} s, "
+          f"{followed[0]:.0f} MB before, most {max(followed):.0f} MB, {followed[-1]:.0f} MB after")  # fmt: skip
     sizes = []
     for number in range(RUN_FRAMES):
         review.desk.go(number)

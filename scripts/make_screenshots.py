@@ -17,10 +17,13 @@ from typing import Any
 
 import napari
 import numpy as np
+from phantom_runs import write_run
 from PIL import Image
 from qtpy.QtGui import QImage
 from qtpy.QtWidgets import QApplication
 
+from marrowpoint.phantom.runs_contrast import SpreadKind
+from marrowpoint.phantom.runs_scenes import contrast_run, needle_run, random_background
 from marrowpoint.read import read_profile
 from marrowpoint.review.launch import ReviewRequest
 from napari_marrowpoint.examples import examples
@@ -31,6 +34,7 @@ from napari_marrowpoint.window import make_room, open_review
 ROOT = Path(__file__).parents[1]
 STUDY = ("psis_iliac_oblique.dcm", "psis_tangential.dcm", "thin_wing.dcm", "advancing_multiframe.dcm", "us_above_cortex.dcm")
 COLOURS = 256
+PELVIS, RUN_SEED = 1, 1000
 
 
 def main() -> None:
@@ -48,6 +52,7 @@ def main() -> None:
         settle()
         draw_examples(review, out)
         draw_study(viewer, Path(place), out)
+        draw_runs(viewer, Path(place), out)
         viewer.close()
 
 
@@ -93,6 +98,28 @@ def draw_study(viewer: Any, place: Path, out: Path) -> None:
     settle()
     shoot(review, out / "partner.png")
     review.shut()
+
+
+def draw_runs(viewer: Any, place: Path, out: Path) -> None:
+    background = random_background(PELVIS)
+    vein, needle = place / "contrast.dcm", place / "needle.dcm"
+    write_run(contrast_run(background, SpreadKind.VEIN, RUN_SEED, frames=40, vein_width_mm=2.5), vein)
+    write_run(needle_run(background, RUN_SEED + 2), needle)
+    for path, picture, frame in ((needle, "run_needle.png", 40), (vein, "run_contrast.png", 28)):
+        asked = ReviewRequest(folder=path, rater="A. Reader", ledger=place / "runs.sqlite")
+        review = open_review(viewer, [path], asked)
+        wait(lambda review=review, frame=frame: len(review.desk.session) > frame)
+        review.analysis.stop()
+        wait(lambda review=review: review.runs.run is not None)
+        review.runs.go(frame)
+        wait(lambda review=review: review.desk.shown is not None)
+        if path == vein:
+            review.commands.toggle_subtracted()
+            review.commands.toggle_all()
+            review.commands.toggle_followed()
+        settle()
+        shoot(review, out / picture)
+        review.shut()
 
 
 def shoot(review: Review, path: Path) -> None:

@@ -100,6 +100,7 @@ def test_following_is_stopped_and_begun_again_and_a_still_has_no_dock(viewer: An
     contrast_file(folder / "a.dcm")
     shutil.copy(SAMPLES / "us_above_cortex.dcm", folder / "b.dcm")
     review = begin(viewer, folder)
+    wait(lambda: len(review.desk.session) == COUNT + 1)
     review.analysis.stop()
     wait(lambda: review.runs.busy)
     assert not review.run_panel.stop.isHidden()
@@ -110,7 +111,6 @@ def test_following_is_stopped_and_begun_again_and_a_still_has_no_dock(viewer: An
     key(review, Qt.Key.Key_5)
     assert "no such picture" in review.panel.hint.text()
 
-    wait(lambda: len(review.desk.session) == COUNT + 1)
     review.desk.go(COUNT)
     assert not review.run_dock.isVisible()
     assert viewer.dims.ndim == 2

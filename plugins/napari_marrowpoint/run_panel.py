@@ -72,6 +72,7 @@ class RunPanel(QWidget):
 
     def begin(self) -> None:
         """A run is being followed."""
+        self.stop.setText("Stop")
         self._paint(None, "Following the run \N{HORIZONTAL ELLIPSIS}")
         self.why.setHtml("")
         self.curves.say("The curves come when the whole run was gone through. The frames can be looked at meanwhile.")
@@ -92,11 +93,13 @@ class RunPanel(QWidget):
         self.progress(1.0)
 
     def refuse(self, text: str) -> None:
-        """Why there is nothing to say."""
+        """Why there is nothing to say, and a button to try again."""
         self._paint(None, text)
         self.why.setHtml("")
         self.curves.say(text)
         self.progress(1.0)
+        self.stop.setText("Follow")
+        self.stop.setVisible(True)
 
     def offer(self, *, subjects: Sequence[str], shown: str, pictures: bool, followed: bool) -> None:
         """Which curves and which pictures there are."""

@@ -158,7 +158,8 @@ class RunReview(QObject):
         if shown is not None and self._image is not None:
             self._follow()  # with another needle a run has another scale
             self._lay_pictures()
-            self._draw()
+            if RUN not in self.canvas.layers:  # another scale takes it away; a pull of the needle does not
+                self._draw()
 
     def _enter(self, image: ImageFile) -> None:
         self._image = image
