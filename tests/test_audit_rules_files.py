@@ -230,6 +230,16 @@ def test_a02_contrast_of_the_harvest_is_no_reinjection():
     assert outcome("A02", [run()], [reinjection(contrast="yes")]) == "pass"
 
 
+def test_positions_that_only_have_numbers_are_no_sites_of_the_sheet():
+    """Both are called 1, which says nothing: without entry times nobody knows which phase the picture shows."""
+    held = frame("a.dcm", acquired="2026-03-02T10:00:00")
+    numbered = study("1", [held])
+    numbered["verdict"]["reasons"].append({"code": "sites_without_times", "text": "The pictures decide."})
+    rows = [replace(sheet(1)[0], entry_time=""), reinjection(at="")]
+    assert [each.phase for each in procedure([held, numbered], rows).frames] == [""]
+    assert [each.phase for each in procedure([held, study("1", [held])], rows).frames] == ["harvest"]
+
+
 def test_a23_absence_is_never_a_fact():
     assert outcome("A23", [run()]) == "pass"
     assert outcome("A23", [run(text="No vascular uptake.")]) == "fail"

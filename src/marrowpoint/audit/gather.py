@@ -23,6 +23,9 @@ from marrowpoint.audit.typed_run import run_facts
 from marrowpoint.case import Site
 from marrowpoint.report.record import Record
 
+# The pictures alone were told apart: their positions have numbers, which are no names of the sheet.
+NUMBERED = "sites_without_times"
+
 
 @dataclass(slots=True)
 class _Pile:
@@ -79,8 +82,9 @@ def _procedure(
 ) -> ProcedureFacts:
     frames = {frame.key: frame for frame in sorted(pile.frames, key=lambda each: each.acquired or datetime.min)}
     positions = []
+    numbered = any(reason["code"] == NUMBERED for record in pile.studies for reason in record["verdict"]["reasons"])
     for record in pile.studies:
-        rows = tuple(site for site in sites if site.site and site.site == record.get("site"))
+        rows = () if numbered else tuple(site for site in sites if site.site and site.site == record.get("site"))
         held = [frames[key] for key in record["frames"] if key in frames]
         phase = _phase(rows, held, sites)
         held = [replace(frame, phase=phase) for frame in held]
