@@ -41,6 +41,7 @@ KINDS = (
     SpreadKind.AWAY,
 )  # fmt: skip
 DIRECTED_MM = 4.0
+VISIBLE_LOG = 0.02  # contrast that adds less than this anywhere cannot be seen: the injection has begun, the picture shows none
 PROFILE = read_profile(None)
 
 
@@ -72,6 +73,8 @@ def contrast_record(run: PhantomRun) -> dict:
         "cpu_s": round(time.process_time() - begin, 2),
         "onset": result.onset,
         "true_onset": run.onset(),
+        "visible_onset": next((i for i in range(len(frames)) if run.contrast_log(i).max() >= VISIBLE_LOG), None),
+        "untold": result.motion.untold,
         "residual_px": result.motion.median_residual_px,
         "branch_mm": [round(b.length, 1) for b in result.branches[:3]],
     }
@@ -91,7 +94,12 @@ def spread_errors(run: PhantomRun, result, size: float) -> dict:
     offset = middle - np.array(run.plan.tip(0, size))
     length = float(np.linalg.norm(offset))
     spread = next(s for s in result.spreads if s.frame == result.peak)
-    found = {"area_ratio": round(spread.area / area, 3), "offset_mm": round(length * size, 1)}
+    found = {
+        "area_ratio": round(spread.area / area, 3),
+        "area_covered": spread.area_lower <= area <= spread.area_upper,
+        "area_width": round((spread.area_upper - spread.area_lower) / area, 2),
+        "offset_mm": round(length * size, 1),
+    }
     if result.direction is not None and length > 0:
         found["direction_deg"] = round(angle_between_deg(result.direction, tuple(offset / length)), 1)
     return found
@@ -110,12 +118,14 @@ def needle_record(run: PhantomRun) -> dict:
     outline = Cortex(bone=run.background.hip, lines=run.background.outline, edge_sd_px=1.0, confidence=1.0, located_by="truth")
     times = RunTimes(seconds=tuple(run.time_s(i) for i in range(len(frames))), origin="phantom", code="")
     result = describe_needle(track, scan, times, calibration, BoneOf(cortex=outline, frame=0), PROFILE)
-    errors, doubts, stills = [], [], []
+    errors, doubts, stills, short = [], [], [], []
     for index, needle in enumerate(track.needles):
         tip = run.tip(index)
         if needle is not None:
             errors.append(float(np.hypot(needle.tip[0] - tip[0], needle.tip[1] - tip[1])) * size)
             doubts.append(2 * max(needle.tip_sd_along_px, needle.tip_sd_across_px) * size)
+            # toward the hub is positive: a tip that is found too early
+            short.append(float(np.dot(np.subtract(needle.tip, tip), needle.axis)) * size)
         if index % 20 == 10:
             still = still_tip(frames[index])
             stills.append(None if still is None else float(np.hypot(still[0] - tip[0], still[1] - tip[1])) * size)
@@ -123,6 +133,8 @@ def needle_record(run: PhantomRun) -> dict:
         "seed": run.seed, "frames": len(frames), "found": len(errors), "copies_right": scan.copies == run.copies,
         "median_mm": round(float(np.median(errors)), 2) if errors else None,
         "worst_mm": round(max(errors), 2) if errors else None,
+        "short_mm": round(float(np.median(short)), 2) if errors else None,
+        "doubt_mm": round(float(np.median(doubts)), 2) if errors else None,
         "silent": sum(e > 3 and u < 3 for e, u in zip(errors, doubts, strict=True)),
         "covered": round(float(np.mean([e <= u for e, u in zip(errors, doubts, strict=True)])), 2) if errors else None,
         "stills_mm": [None if s is None else round(s, 2) for s in stills],
@@ -165,6 +177,9 @@ def summary(kind: str, records: list[dict]) -> dict:
             "median_mm": np.median([r["median_mm"] for r in records if r["median_mm"] is not None]),
             "stills_median_mm": np.median(stills),
             "worst_mm": max(r["worst_mm"] or 0 for r in records),
+            "short_mm": np.median([r["short_mm"] for r in records if r["short_mm"] is not None]),
+            "doubt_mm": np.median([r["doubt_mm"] for r in records if r["doubt_mm"] is not None]),
+            "least_covered_run": min(r["covered"] for r in records if r["covered"] is not None),
             "silently_off_frames": sum(r["silent"] for r in records),
             "frames": sum(r["found"] for r in records),
             "covered": np.mean([r["covered"] for r in records if r["covered"] is not None]),
@@ -180,7 +195,8 @@ def summary(kind: str, records: list[dict]) -> dict:
     areas = [abs(r["area_ratio"] - 1) for r in records if "area_ratio" in r]
     turns = [r["direction_deg"] for r in records if r.get("offset_mm", 0) >= DIRECTED_MM and "direction_deg" in r]
     onsets = [
-        abs(r["onset"] - r["true_onset"]) for r in records if r.get("onset") is not None and r.get("true_onset") is not None
+        [abs(r["onset"] - r[name]) for r in records if r.get("onset") is not None and r.get(name) is not None]
+        for name in ("true_onset", "visible_onset")
     ]
     flagged = "vascular_pattern_seen"
     return {
@@ -192,7 +208,10 @@ def summary(kind: str, records: list[dict]) -> dict:
         "area_median_error": float(np.median(areas or [np.nan])),
         "direction_within_20": f"{sum(t <= 20 for t in turns)}/{len(turns)}",
         "direction_median": float(np.median(turns or [np.nan])),
-        "onset_within_2": f"{sum(o <= 2 for o in onsets)}/{len(onsets)}",
+        "onset_within_2_of_injection": f"{sum(o <= 2 for o in onsets[0])}/{len(onsets[0])}",
+        "onset_within_2_of_visible": f"{sum(o <= 2 for o in onsets[1])}/{len(onsets[1])}",
+        "area_covered": f"{sum(r['area_covered'] for r in records if 'area_covered' in r)}/{len(areas)}",
+        "area_interval_width": float(np.median([r["area_width"] for r in records if "area_width" in r] or [np.nan])),
         "verdicts": {
             k: dict(zip(*np.unique([r["verdict"] for r in records if r["kind"] == k], return_counts=True), strict=True))
             for k in sorted({r["kind"] for r in records})

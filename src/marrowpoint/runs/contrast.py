@@ -10,17 +10,27 @@ from marrowpoint.errors import NotAssessable
 from marrowpoint.frame import FloatImage, Mask
 from marrowpoint.needle import Needle
 from marrowpoint.profile import RunLimits
+from marrowpoint.runs.begin import begin
 from marrowpoint.runs.directions import direction_words, known_orientation, unit_vector
 from marrowpoint.runs.onset import Onset, find_onset
 from marrowpoint.runs.pictures import BLACK_SD, GREY, RunPictures
 from marrowpoint.runs.run import ContrastResult, Motion, Run, RunSource, StripPicture
 from marrowpoint.runs.scan import Scan
-from marrowpoint.runs.spread import GridScale, Spread, SpreadSeries, Surroundings, follow_spread, grid_scale, surroundings
+from marrowpoint.runs.spread import (
+    CORRIDOR_MM,
+    GridScale,
+    Spread,
+    SpreadSeries,
+    Surroundings,
+    follow_spread,
+    grid_scale,
+    surroundings,
+)
 from marrowpoint.runs.subtract import Subtraction, bone_region, subtract_run
 from marrowpoint.runs.vessel import Branch, find_branches
 
 NEAR_MM = 45.0  # bone so near to the tip is registered
-CORRIDOR_MM, LEAK_MM = 1.0, 5.0  # around the needle: its own misregistered edge; contrast that runs along it
+LEAK_MM = 5.0  # around the needle: contrast that runs along it
 LEAST_MM = 4.0  # beside a moving needle: side of the least area that is called contrast
 STRIP = 6  # pictures of the film strip
 ALL_SIDES = 0.3
@@ -142,6 +152,8 @@ def _plain(subtraction: Subtraction, onset: Onset, scale: GridScale, source: Run
         median_residual_px=float(np.median(residuals)) if residuals else None,
         largest_residual_px=float(max(residuals)) if residuals else None,
         refused=len(subtraction.refused),
+        untold=len(subtraction.untold),
+        looked_at=sum(frame > onset.mask_frames[-1] for frame in subtraction.frames),
     )
     return ContrastResult(
         onset=onset.frame,
@@ -188,19 +200,20 @@ def _described(
     words = "to all sides"
     if toward is not None and offset > ALL_SIDES * radius:
         words = direction_words(toward, source.orientation)
-    first = next((s.frame for s in series.spreads if s.seen_area > 0), None)
+    first = [frame for frame in (done.onset, begin(subtraction, series)) if frame is not None]
+    onset = min(first, default=None)
     times = source.times.seconds
     last = [s.density for s in series.spreads[-3:]]
     return replace(
         done,
-        onset=first if done.onset is None else done.onset,
+        onset=onset,
         peak=peak.frame,
         direction=toward,
         front_direction=front,
         eccentricity=offset / radius,
         words=words,
         patient_known=known_orientation(source.orientation),
-        time_to_peak_s=None if times is None or done.onset is None else times[peak.frame] - times[done.onset],
+        time_to_peak_s=None if times is None or onset is None else times[peak.frame] - times[onset],
         washout=float(np.clip(np.mean(last) / max(peak.density, 1e-9), 0, 1)),
         front_speed=_speed(series.spreads, times),
         in_bone=peak.in_bone,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from marrowpoint.profile import RunLimits
 from marrowpoint.runs.run import ContrastResult, Run
+from marrowpoint.runs.spread import Spread
 from marrowpoint.verdict import Code, Flag, Reason, Verdict
 
 NEVER_ABSENT = (
     "Not seen is not absent: live fluoroscopy misses 20 to 40 % of the vascular uptake that subtraction shows, "
     "and a subtraction misses veins too thin or too fast for it."
 )
+UNTOLD_SHARE = 0.5  # of the frames after the mask: with more whose motion cannot be told, nothing reassuring is said
 ELSEWHERE_SHARE = 1.0  # of the spread's own area: a change as large as the spread is told
 ELSEWHERE_MM = 12.0  # side of the least area of such a change
 
@@ -33,14 +37,42 @@ def judge_spread(result: ContrastResult, limits: RunLimits) -> Verdict:
     flags = _flags(result, limits, reasons)
     peak = next((s for s in result.spreads if s.frame == result.peak), None)
     veins = [branch for branch in result.branches if is_vein(branch, result, limits)]
-    if veins:
-        return _vascular(veins[0], result, flags, reasons)
+    verdict = _vascular(veins[0], result, flags, reasons) if veins else _without_vein(peak, result, limits, (flags, reasons))
+    return _as_far_as_told(verdict, result)
+
+
+def _as_far_as_told(verdict: Verdict, result: ContrastResult) -> Verdict:
+    """Motion that cannot be told: what alarms stays and says so, what does not is no answer where it holds for most frames."""
+    motion = result.motion
+    if not motion.untold:
+        return verdict
+    share = f"{motion.untold} of {motion.looked_at} frames"
+    text = f"In {share} the bone is too faint to tell whether it still moves after registration."
+    reason = Reason(code="motion_untold", text=text)
+    alarming = verdict.code in (Code.VASCULAR_PATTERN_SEEN, Code.SPREAD_AWAY)
+    if alarming or motion.untold <= UNTOLD_SHARE * motion.looked_at:
+        return replace(verdict, reasons=(*verdict.reasons, reason))
+    return Verdict(
+        code=Code.NOT_ASSESSABLE,
+        text="Contrast cannot be judged: the bone is too faint to tell its motion",
+        flags=verdict.flags,
+        reasons=(reason, *verdict.reasons),
+    )
+
+
+def _without_vein(
+    peak: Spread | None, result: ContrastResult, limits: RunLimits, said: tuple[tuple[Flag, ...], list[Reason]]
+) -> Verdict:
+    flags, reasons = said
     if peak is None or peak.seen_area <= 0:
         text = "No contrast is seen to appear in this run; what was there before its first frame cannot be told."
         reasons.insert(0, Reason(code="no_contrast_seen", text=f"{text} {_least(result)}"))
         return Verdict(code=Code.NO_CONTRAST_SEEN, text="No contrast seen (not: none)", flags=flags, reasons=tuple(reasons))
     code, text = _place(result, limits, peak.front, peak.in_bone, peak.in_target)
     reasons.insert(0, Reason(code=code.value, text=text))
+    size = f"It covers {peak.area:.0f} {result.unit}\u00b2 ({peak.area_lower:.0f} to {peak.area_upper:.0f})"
+    size += "; what runs back wholly behind the needle is in none of these." if result.tip_is_needle else "."
+    reasons.append(Reason(code="area", text=size))
     reasons.append(Reason(code="no_vein_seen", text=f"No vein is seen to fill. {_least(result)}"))
     short = {
         Code.SPREAD_AT_TARGET: "Contrast spreads at the target",

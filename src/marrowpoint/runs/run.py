@@ -73,6 +73,8 @@ class Motion:
         ``mm`` or ``px``.
     refused : int
         Frames refused because of residual motion.
+    untold, looked_at : int
+        Frames after the mask whose residual motion cannot be told, of so many.
     """
 
     largest_shift: float
@@ -80,6 +82,8 @@ class Motion:
     median_residual_px: float | None = None
     largest_residual_px: float | None = None
     refused: int = 0
+    untold: int = 0
+    looked_at: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

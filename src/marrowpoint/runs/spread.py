@@ -9,14 +9,17 @@ import numpy as np
 
 from marrowpoint.frame import FloatImage, Mask
 from marrowpoint.needle import Needle
+from marrowpoint.runs.shadow import Shadow, behind, cast_shadow, covered, read_sides, smooth_beside
 from marrowpoint.runs.subtract import Subtraction
 
 MEAN_OF = 3  # frames averaged to see faint contrast
 BLUR_MM = 0.8
 SEED, GROW = 6.0, 3.5  # noise SDs: contrast for sure; contrast where it touches such
+CORRIDOR_MM = 1.0  # around the needle: its own misregistered edge
 CORE_SHARE = 0.3  # of the peak: the area is where contrast is at least this dense
-BRIDGE_MM = 2.5  # half of the widest needle with its blur
 TIP_MM, LINK_MM = 10.0, 4.0  # contrast begins so near to the tip; pieces so near to one another hang together
+EDGE_MM = 0.5  # beside the shaft its own blurred edge hides contrast, too
+LEVELS = (0.65, 1.4)  # of the level that bounds the area: it may be off by so much (noise of the peak, display, blur)
 SHIFT_PX = 0.06  # misregistration that every frame may have [px of the frame]
 FRONT_QUANTILE = 0.98
 SWEPT_MARGINS = 2.0  # a moving needle also sways
@@ -32,7 +35,9 @@ class Spread:
     frame : int
         From 0.
     area : float
-        Where the density, smoothed by `BLUR_MM`, is at least `CORE_SHARE` of its peak; joined behind the needle.
+        Where the density, smoothed by `BLUR_MM`, is at least `CORE_SHARE` of its peak; inferred behind the needle.
+    area_lower, area_upper : float
+        Its 95 % interval: what the needle hides and the level of the edge.
     seen_area : float
         Where contrast stands out of the noise.
     density : float
@@ -47,6 +52,8 @@ class Spread:
 
     frame: int
     area: float = 0.0
+    area_lower: float = 0.0
+    area_upper: float = 0.0
     seen_area: float = 0.0
     density: float = 0.0
     front: float = 0.0
@@ -82,6 +89,8 @@ class Surroundings:
     bone, target : ndarray of shape (m, n), bool, or None
     swept : ndarray of shape (m, n), bool, or None
         Where a moving needle may show as new metal: nothing is called contrast there.
+    shadow : Shadow or None
+        What the shaft hides; None without a needle.
     """
 
     tip: tuple[float, float]
@@ -89,6 +98,7 @@ class Surroundings:
     bone: Mask | None = None
     target: Mask | None = None
     swept: Mask | None = None
+    shadow: Shadow | None = None
 
 
 def grid_scale(subtraction: Subtraction, mm_per_px: float | None) -> GridScale:
@@ -137,8 +147,23 @@ def surroundings(
             ahead = needle.tip[0] - travel_px * needle.axis[0], needle.tip[1] - travel_px * needle.axis[1]
             longer = replace(needle, tip=ahead, length_px=needle.length_px + travel_px)
             swept = _shrunk(longer.footprint(size, margin_px=SWEPT_MARGINS * margin_px), shape)
+        tip = subtraction.to_grid(needle.tip)
+        # the margin is the corridor's: the edge's is told in mm, too
+        shadow = cast_shadow(
+            shape,
+            tip,
+            needle.axis,
+            radius_px=needle.width_px / 2 / subtraction.factor,
+            edge_px=EDGE_MM / CORRIDOR_MM * margin_px / subtraction.factor,
+            length_px=needle.length_px / subtraction.factor,
+        )
         return Surroundings(
-            tip=subtraction.to_grid(needle.tip), corridor=_shrunk(full, shape), bone=small[0], target=small[1], swept=swept
+            tip=tip,
+            corridor=_shrunk(full, shape),
+            bone=small[0],
+            target=small[1],
+            swept=swept,
+            shadow=shadow,
         )
     if first is None:
         return None
@@ -257,26 +282,21 @@ def _measure(
     subtraction, around, scale = context
     if not found.any():
         return Spread(frame=frame)
-    core = cv2.GaussianBlur(mean, (0, 0), scale.px(BLUR_MM))
     wide = cv2.dilate(found.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    peak = float(core[found].max())
-    dense = (wide & (core >= CORE_SHARE * peak)).astype(np.uint8)
-    # behind the needle contrast cannot be seen: what lies on both sides of it is joined
-    reach = max(1, round(scale.px(BRIDGE_MM)))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    bridge = cv2.morphologyEx(dense, cv2.MORPH_CLOSE, disc)
-    hidden = around.corridor if around.swept is None else around.corridor | around.swept
-    whole = (dense > 0) | (np.asarray(bridge > 0) & hidden)
-    weight = np.where(wide, np.maximum(mean, 0), 0)
+    areas, whole = _areas(mean, found, wide, (around, scale))
+    weight = np.where(wide | whole.seen, np.maximum(whole.density, 0), 0)
     total = float(weight.sum())
     rows, columns = np.mgrid[: found.shape[0], : found.shape[1]]
     middle = float((rows * weight).sum() / total), float((columns * weight).sum() / total)
     far = float(np.quantile(distance[found], FRONT_QUANTILE))
     tail = found & (distance >= 0.92 * far)
     front = float(rows[tail].mean()), float(columns[tail].mean())
+    likely, lower, upper = (count * scale.size**2 for count in areas)
     return Spread(
         frame=frame,
-        area=float(whole.sum()) * scale.size**2,
+        area=likely,
+        area_lower=min(lower, likely),
+        area_upper=max(upper, likely),
         seen_area=float(found.sum()) * scale.size**2,
         density=float(mean[wide].sum()) * scale.size**2,
         front=far * scale.size,
@@ -285,3 +305,40 @@ def _measure(
         in_bone=None if around.bone is None else float(weight[around.bone].sum() / total),
         in_target=None if around.target is None else float(weight[around.target].sum() / total),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Whole:
+    """Density with what the needle hides, shape (m, n), and where there is any."""
+
+    density: FloatImage
+    seen: Mask
+
+
+def _areas(
+    mean: FloatImage, found: Mask, wide: Mask, context: tuple[Surroundings, GridScale]
+) -> tuple[tuple[float, float, float], _Whole]:
+    """Area, its least and its most, in pixels of the grid; and the density with what is hidden."""
+    around, scale = context
+    shadow = around.shadow
+    sigma = scale.px(BLUR_MM)
+    if shadow is None:
+        core = cv2.GaussianBlur(mean, (0, 0), sigma)
+        level = CORE_SHARE * float(core[found].max())
+        counts = [float((wide & (core >= share * level)).sum()) for share in (1.0, LEVELS[1], LEVELS[0])]
+        return (counts[0], counts[1], counts[2]), _Whole(density=mean, seen=found)
+    smooth = smooth_beside(np.asarray(mean, dtype=np.float32), shadow, sigma)
+    # beside the shaft contrast was hardly found, for the shaft took part in the smoothing there
+    reach = max(1, round(2 * sigma))
+    near = cv2.dilate(found.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
+    rim = cv2.dilate(shadow.mask.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
+    beside = np.asarray(smooth * ((wide | (near & rim)) & ~shadow.mask), dtype=np.float32)
+    level = CORE_SHARE * float(beside.max())
+    sides = read_sides(beside, shadow)
+    hidden = behind(sides, shadow)
+    density = mean.copy()
+    density[shadow.mask] = hidden
+    likely, sure, most = (covered(sides, hidden, share * level) for share in (1.0, LEVELS[1], LEVELS[0]))
+    outside = [float((beside >= share * level).sum()) for share in (1.0, LEVELS[1], LEVELS[0])]
+    areas = outside[0] + likely.likely, outside[1] + sure.surely, outside[2] + most.at_most
+    return areas, _Whole(density=density, seen=np.asarray(density >= level) & (shadow.mask | wide))

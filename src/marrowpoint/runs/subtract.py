@@ -50,6 +50,8 @@ class Subtraction:
         Residual motion by frame [px of the frame]; frames where it cannot be told are missing.
     refused : tuple of int
         Frames refused because of it.
+    untold : tuple of int
+        Frames after the mask whose residual motion cannot be told, neither near the tip nor in the whole field.
     shifts_px : dict of int to tuple of float
         How far each frame's bone lies from the mask's, (row, column) [px of the frame].
     mask_frames : tuple of int
@@ -71,6 +73,7 @@ class Subtraction:
     shifts_px: dict[int, tuple[float, float]]
     mask_frames: tuple[int, ...]
     refusal: str = ""
+    untold: tuple[int, ...] = ()
     alignments: dict[int, Alignment] = field(default_factory=dict)
 
     def to_grid(self, point: tuple[float, float]) -> tuple[float, float]:
@@ -158,7 +161,10 @@ def subtract_run(
     if template is None:
         raise NotAssessable("no_detail", "the bone around the needle holds too little detail to be registered")
     grid = max(1, round(max(picture.shape) / shrink / GRID_SIDE_PX))
-    work = _Work(template=template, base=_area(picture, shrink), shrink=shrink, grid=grid, most_px=most_residual_px)
+    # where the bone near the tip is too faint to tell its motion, the whole field is asked
+    field = bone_region(scan, picture, None, None, 0.0)
+    wide = make_template(_area(picture, shrink), _area(field.astype(np.float32), shrink) > 0.99)
+    work = _Work(templates=(template, wide), base=_area(picture, shrink), shrink=shrink, grid=grid, most_px=most_residual_px)
     view = int(scan.views[onset.mask_frames[-1]])
     wanted = [i for i in scan.usable(view) if i >= onset.settled]
     later = [i for i in wanted if i > onset.mask_frames[-1]]
@@ -184,8 +190,11 @@ def _stride(count: int) -> int:
 class _Work:
     """What is gathered while the frames go by."""
 
-    def __init__(self, *, template: Template, base: FloatImage, shrink: int, grid: int, most_px: float) -> None:
-        self.template, self.base, self.shrink, self.grid, self.most_px = template, base, shrink, grid, most_px
+    def __init__(
+        self, *, templates: tuple[Template, Template | None], base: FloatImage, shrink: int, grid: int, most_px: float
+    ) -> None:
+        self.template, self.wide = templates
+        self.base, self.shrink, self.grid, self.most_px = base, shrink, grid, most_px
         self.inside: Mask = np.ones((1, 1), np.bool_)
         self.now = Alignment()
         self.kept: list[int] = []
@@ -201,8 +210,11 @@ class _Work:
         self.now = found
         self.alignments[index] = found.scaled(self.shrink)
         self.shifts[index] = (found.shift_px[0] * self.shrink, found.shift_px[1] * self.shrink)
-        if found.residual_px is not None:
-            self.residuals[index] = found.residual_px * self.shrink
+        residual = found.residual_px
+        if residual is None and self.wide is not None:
+            residual = align(self.wide, small, found).residual_px
+        if residual is not None:
+            self.residuals[index] = residual * self.shrink
             if self.residuals[index] > self.most_px:
                 self.refused.append(index)
                 return
@@ -240,6 +252,7 @@ class _Work:
             shifts_px=self.shifts,
             mask_frames=onset.mask_frames,
             refusal=refusal,
+            untold=tuple(i for i in after if i not in self.residuals),
             alignments=self.alignments,
         )
 
