@@ -142,6 +142,8 @@ def _spread(spread: Spread) -> Record:
     return {
         "frame": spread.frame + 1,
         "area": _n(spread.area, 2),
+        "area_lower": _n(spread.area_lower, 2),
+        "area_upper": _n(spread.area_upper, 2),
         "seen_area": _n(spread.seen_area, 2),
         "density": _n(spread.density, 4),
         "front": _n(spread.front, 2),
@@ -159,6 +161,7 @@ def _motion(motion: Motion) -> Record:
         "median_residual_px": _n(motion.median_residual_px, 3),
         "largest_residual_px": _n(motion.largest_residual_px, 3),
         "refused_frames": motion.refused,
+        "untold_frames": motion.untold,
     }
 
 
