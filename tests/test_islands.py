@@ -57,6 +57,20 @@ def test_a_piece_level_with_the_skin_has_no_end_nearer_the_body():
     assert find_island(burnt(angle_deg=90.0), expected_width_px=WIDTH) is None
 
 
+@pytest.mark.parametrize("corner", [(0, 0), (511, 0), (3, 100), (508, 100)])
+@pytest.mark.parametrize("turn", [-30.0, 0.0, 45.0, 90.0])
+def test_a_piece_at_the_border_of_the_frame_does_no_harm(corner, turn):
+    exposure = burnt(tip=corner, angle_deg=turn)
+    needle = find_island(exposure)
+    assert needle is None or np.isfinite(needle.tip).all()
+
+
+def test_a_line_of_single_pixels_is_none():
+    exposure = burnt(length=0.1)
+    exposure.attenuation[250, 60:150] = 0.5
+    assert find_island(exposure) is None
+
+
 def test_a_letter_in_air_is_none():
     exposure = burnt(length=0.1)
     drawn = np.zeros(exposure.field.shape, np.uint8)

@@ -115,6 +115,17 @@ def stub_in_a_guide(*, block_level):
     return pixels, prior
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_free_ends_in_even_tissue_the_pointed_one_is_the_tip(turned):
+    # the picture's middle lies halfway, so that nothing but the shape of the ends differs
+    pixels = needle_picture(tip=(215.0, 180.0), length=170.0, width=14.0, cone=1.2, noise=0.008)
+    tip = np.array([215.0, 180.0])
+    if turned:
+        pixels, tip = np.rot90(pixels, 2), np.array(pixels.shape) - 1 - tip
+    needle = located(np.ascontiguousarray(pixels))
+    assert np.hypot(*(np.array(needle.tip) - tip)) < 4.0
+
+
 def test_a_stub_that_metal_holds_is_a_needle():
     pixels, prior = stub_in_a_guide(block_level=0.85)
     needle = located(pixels, prior=prior)

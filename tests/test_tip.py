@@ -75,3 +75,14 @@ def test_the_display_curve_runs_from_nothing_to_one():
         assert y[0] == pytest.approx(0)
         assert y[-1] == pytest.approx(1)
         assert (np.diff(y) > 0).all()
+
+
+@pytest.mark.parametrize("width", [9.0, 15.0, 24.0])
+def test_a_point_is_told_from_a_cut(width):
+    ends = {}
+    for cone in (0.0, 1.2):
+        picture = needle_picture(width=width, cone=cone)
+        shaft = rough_shaft(width)
+        ends[cone] = fit_tip(picture, shaft, fit_section(picture, shaft, at_stop=False), at_stop=False).pointed
+    assert ends[1.2] > 2.0
+    assert ends[0.0] < -2.0

@@ -18,7 +18,7 @@ from marrowpoint.needle import Needle
 CLIPPED = 0.004  # attenuation up to which a pixel of 8 bits is burnt out
 LEAST_AIR = 0.05  # of the field: less burnt-out air hides no needle
 THICKEST = 0.036  # of the frame's longest side: wider than an 8G needle in a field of 12 cm
-LEAST_AREA_PX, LEAST_PEAK = 40, 0.06  # size, and height (of the full range) of anything worth a look
+LEAST_WIDTH_PX, LEAST_AREA_PX, LEAST_PEAK = 2.0, 40, 0.06  # size, and height (of the full range) of anything worth a look
 SLIM, SOLID = 1.7, 0.4  # length over width, and share of that box that is filled: an empty bore leaves a fork
 ALONE = 0.7  # share of the surroundings that is burnt out: the tip may touch the skin
 SEEN_WIDTH = (0.4, 1.15)  # of the declared width: the thin rim of a shaft is burnt out, too
@@ -76,7 +76,7 @@ def _measured(
     axis = axes[:, 1]
     along = (points - middle) @ axis
     width, length = float(np.sqrt(12 * spread[0])), float(np.ptp(along)) + 1
-    if length < SLIM * width or len(points) < SOLID * length * width:
+    if width < LEAST_WIDTH_PX or length < SLIM * width or len(points) < SOLID * length * width:
         return None
     if expected is not None and not SEEN_WIDTH[0] * expected < width < SEEN_WIDTH[1] * expected:
         return None
@@ -85,7 +85,8 @@ def _measured(
     if float(np.mean(air[ring])) < ALONE:
         return None
     ends = [middle + axis * along.min(), middle + axis * along.max()]
-    far = [float(away[tuple(np.round(end).astype(int))]) for end in ends]
+    last = np.array(island.shape) - 1
+    far = [float(away[tuple(np.clip(np.round(end), 0, last).astype(int))]) for end in ends]
     if abs(far[0] - far[1]) < TOWARD_BODY * length:
         return None
     toward_hub = axis if far[0] < far[1] else -axis

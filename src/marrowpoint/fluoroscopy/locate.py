@@ -11,12 +11,12 @@ from marrowpoint.errors import NotAssessable
 from marrowpoint.exposure import Bar, Exposure
 from marrowpoint.fluoroscopy.candidates import PIECE_PX, STUB_PX, WORK_SIDE_PX, find_bars
 from marrowpoint.fluoroscopy.disc import find_disc
-from marrowpoint.fluoroscopy.ends import End, look_at_end, tip_margin
+from marrowpoint.fluoroscopy.ends import NEAR_EXIT, End, look_at_end, tip_margin
 from marrowpoint.fluoroscopy.islands import find_island
 from marrowpoint.fluoroscopy.reach import hidden_share, lengthen
-from marrowpoint.fluoroscopy.section import fit_section
+from marrowpoint.fluoroscopy.section import Section, fit_section
 from marrowpoint.fluoroscopy.shaft import MOST_SUPPORT, TOLL, Shaft, fit_shaft
-from marrowpoint.fluoroscopy.tip import fit_tip
+from marrowpoint.fluoroscopy.tip import MOST_POINT, Tip, fit_tip
 from marrowpoint.fluoroscopy.witness import agreement, shaft_seen, tip_heat
 from marrowpoint.needle import Needle
 
@@ -39,6 +39,8 @@ HELD = (
     0.6  # what is left of a bar's score where the prior sees no needle, but metal holds the bar: anatomy is not held by metal
 )
 PRIOR_TURN, MOST_TURN = 2.0, 6.1  # log odds of an end from the log of the heats, and their limit: the network errs, too
+# Ends this undecided are asked for their point; weight fitted on simulated pictures (docs/accuracy_needle.md)
+CLOSE_ENDS, POINT_WEIGHT = 4.0, 0.6
 SHAFT_LENGTHS = 12.0  # widths: a bar so long is a shaft, whatever its ends look like, and no needle is end-on
 HIDDEN = (0.3, 0.8)  # share of the picture ahead that is burnt in: from where a tip is doubted, and not believed at all
 CLIPPED_SD = 0.4  # widths of doubt where the background at the tip is clipped
@@ -49,7 +51,11 @@ class _Candidate:
     shaft: Shaft
     score: float
     margin: float
-    end: End
+    ends: tuple[End, End]
+
+    @property
+    def end(self) -> End:
+        return self.ends[1 if self.margin >= 0 else 0]
 
 
 def locate_needle(exposure: Exposure, *, prior: BonePrior | None = None, expected_width_px: float | None = None) -> Needle:
@@ -156,7 +162,7 @@ def _merge(exposure: Exposure, a: _Candidate, b: _Candidate) -> _Candidate:
     joined = replace(wide, start_px=min(wide.start_px, *ends), stop_px=max(wide.stop_px, *ends))
     start, stop = (look_at_end(exposure, joined, at_stop=at_stop) for at_stop in (False, True))
     margin = tip_margin(start, stop)
-    return _Candidate(shaft=joined, score=score, margin=margin, end=stop if margin >= 0 else start)
+    return _Candidate(shaft=joined, score=score, margin=margin, ends=(start, stop))
 
 
 def _covers(shaft: Shaft, bar: Bar) -> bool:
@@ -198,14 +204,31 @@ def _judge(exposure: Exposure, shaft: Shaft, bar: Bar, prior: BonePrior | None, 
         )
         turn = PRIOR_TURN * float(np.log((0.05 + heats[1]) / (0.05 + heats[0])))
         margin += float(np.clip(turn, -MOST_TURN, MOST_TURN))
-    return _Candidate(shaft=shaft, score=score, margin=margin, end=stop if margin >= 0 else start)
+    return _Candidate(shaft=shaft, score=score, margin=margin, ends=(start, stop))
+
+
+def _tip(exposure: Exposure, shaft: Shaft, *, at_stop: bool) -> tuple[Shaft, Section, Tip]:
+    shaft = lengthen(exposure, shaft, at_stop=at_stop)
+    section = fit_section(exposure.attenuation, shaft, at_stop=at_stop)
+    return shaft, section, fit_tip(exposure.attenuation, shaft, section, at_stop=at_stop)
+
+
+def _with_points(exposure: Exposure, candidate: _Candidate) -> _Candidate:
+    """Where the tip may be either end, the more pointed one gains."""
+    if abs(candidate.margin) > CLOSE_ENDS:
+        return candidate
+    points = [
+        _tip(exposure, candidate.shaft, at_stop=at_stop)[2].pointed if end.exit_widths > NEAR_EXIT else 0.0
+        for end, at_stop in zip(candidate.ends, (False, True), strict=True)
+    ]
+    gain = float(np.clip(points[1] - points[0], -MOST_POINT, MOST_POINT))
+    return replace(candidate, margin=candidate.margin + POINT_WEIGHT * gain)
 
 
 def _needle(exposure: Exposure, candidate: _Candidate, share: float) -> Needle:
+    candidate = _with_points(exposure, candidate)
     at_stop = candidate.margin >= 0
-    shaft = lengthen(exposure, candidate.shaft, at_stop=at_stop)
-    section = fit_section(exposure.attenuation, shaft, at_stop=at_stop)
-    tip = fit_tip(exposure.attenuation, shaft, section, at_stop=at_stop)
+    shaft, section, tip = _tip(exposure, candidate.shaft, at_stop=at_stop)
     sign = -1.0 if at_stop else 1.0
     far = shaft.start_px if at_stop else shaft.stop_px
     lever = abs(tip.along_px - (shaft.start_px + shaft.stop_px) / 2)

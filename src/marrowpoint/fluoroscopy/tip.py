@@ -25,9 +25,11 @@ Floats = NDArray[np.float32]
 CONES = (0.0, 0.3, 0.5, 0.7, 1.0, 1.5)  # tried lengths of the cone, in needle diameters; 0 = blunt
 LEANS_DEG = (90.0, 60.0, 45.0, 35.0, 27.0, 20.0)  # tried angles between needle and beam
 SHAPES = tuple((cone, lean) for cone in CONES for lean in LEANS_DEG)
+LEAST_POINT, MOST_POINT = 0.5, 4.0  # cone of a point; limit of its log evidence: real ends are neither cones nor flat
 GRID, SIDE_GRID, BEAM_GRID = 0.1, 0.1, 0.05  # steps of the tabulated thickness along, across and in depth, in radii
 CORRELATED = 20.0  # pixels that share their noise, and misfit of the model: the evidence is that much weaker
 BLUNT = -3.0  # log prior of a flat end: needles for bone have a point
+TINY = 1e-30
 MODEL_SD = 0.07  # widths: tips are no perfect cones
 
 
@@ -47,6 +49,8 @@ class Tip:
         Height of the shaft over its surroundings at the end.
     noise : float
         Spread of the residuals.
+    pointed : float
+        Log evidence that the end is a point, not cut off; limited to +-`MOST_POINT`, 0 where only one of both was tried.
     """
 
     along_px: float
@@ -54,6 +58,7 @@ class Tip:
     taper_px: float
     contrast: float
     noise: float
+    pointed: float
 
 
 def fit_tip(
@@ -234,7 +239,9 @@ def _average(
     """Mean and spread of the place over all shapes, weighted by their evidence."""
     noise2 = max(float(cost.min()) / data.excess.size, 1e-12)
     log = -0.5 * cost / noise2 * data.step**2 / CORRELATED
-    log += np.array([BLUNT if cone == 0 else 0.0 for cone, _ in shapes])[:, None]
+    cones = np.array([cone for cone, _ in shapes])
+    pointed = _pointed(log, cones)
+    log += np.where(cones == 0, BLUNT, 0.0)[:, None]
     weight = np.exp(log - log.max())
     weight /= weight.sum()
     mean = float((weight * places[None, :]).sum())
@@ -248,4 +255,14 @@ def _average(
         taper_px=cone * width * float(np.sin(np.radians(lean))),
         contrast=level,
         noise=float(np.sqrt(noise2)),
+        pointed=pointed,
     )
+
+
+def _pointed(log: NDArray[np.float64], cones: NDArray[np.float64]) -> float:
+    cut, point = cones == 0, cones >= LEAST_POINT
+    if not cut.any() or not point.any():
+        return 0.0
+    likely = np.exp(log - log.max())
+    gain = np.log(likely[point].sum() + TINY) - np.log(likely[cut].sum() + TINY)
+    return float(np.clip(gain, -MOST_POINT, MOST_POINT))
