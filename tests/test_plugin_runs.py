@@ -116,6 +116,10 @@ def test_following_is_stopped_and_begun_again_and_a_still_has_no_dock(viewer: An
     assert viewer.dims.ndim == 2
     review.desk.go(2)
     assert review.run_dock.isVisible()
+    wait(lambda: review.desk.shown is not None)
+    assert "Stopped" in review.run_panel.verdict.text(), "it was begun again without being asked"
+    assert not review.runs.busy
+    QTest.mouseClick(review.run_panel.stop, Qt.MouseButton.LeftButton)
     wait(lambda: review.runs.run is not None)
     assert review.runs.run.verdict.code in (Code.LOCAL_POOL, Code.SPREAD_AWAY)
     idle(review)

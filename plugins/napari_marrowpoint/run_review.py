@@ -24,6 +24,7 @@ from napari_marrowpoint.stack import FrameStack, SubtractedStack
 
 # followed runs with their pictures, some 10 MB each
 KEPT = 3
+STOPPED = "Stopped: the run was not followed."
 Key = tuple[ImageFile, float | None, str]
 
 
@@ -48,6 +49,7 @@ class RunReview(QObject):
         self.run: RunAssessment | None = None
         self._image: ImageFile | None = None
         self._subject = ""
+        self._told: RunAssessment | str | None = None
         self._results: OrderedDict[Key, RunAssessment | str] = OrderedDict()
         self._hold, self._stop = threading.Event(), threading.Event()
         self._working: Key | None = None
@@ -133,7 +135,8 @@ class RunReview(QObject):
 
     def stop_or_go_on(self) -> None:
         """Stop following, or begin anew what was stopped."""
-        if self.busy:
+        if self._working is not None:
+            self._results[self._working] = STOPPED  # until a person says otherwise
             self._stop.set()
         elif (key := self._key()) is not None:
             self._results.pop(key, None)
@@ -171,7 +174,7 @@ class RunReview(QObject):
 
     def _leave(self) -> None:
         self._stop.set()
-        self._image, self.facts, self.run = None, None, None
+        self._image, self.facts, self.run, self._told = None, None, None, None
         for name in (BEFORE, SUBTRACTED, RUN):
             self.canvas.remove(name)
         self.panel.curves.say("")
@@ -189,11 +192,12 @@ class RunReview(QObject):
 
     def _follow(self) -> None:
         key = self._key()
-        if key is None or (self.run is not None and self._results.get(key) is self.run):
+        if key is None:
             return
         found = self._results.get(key)
         if found is not None:
-            self._show(found)
+            if found is not self._told:
+                self._show(found)
         elif self._working is None:
             self._start(key)
         elif self._working != key:
@@ -206,6 +210,7 @@ class RunReview(QObject):
         request = RunRequest(profile=self.desk.profile, network=self.desk.analyst.network, outer_diameter_mm=outer_mm)
         self._working, last = key, [0.0]
         self._hold.set()
+        self._told = None
         self.panel.begin()
         self.changed.emit()
 
@@ -239,12 +244,10 @@ class RunReview(QObject):
             self._results[key] = result
             while len(self._results) > KEPT:
                 self._results.popitem(last=False)
-        if key == self._key():
-            self._show("Stopped: the run was not followed." if result is None else result)
-        else:
-            self._follow()
+        self._follow()
 
     def _show(self, found: RunAssessment | str) -> None:
+        self._told = found
         if isinstance(found, str):
             self.run = None
             self.panel.refuse(found)
