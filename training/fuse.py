@@ -2,9 +2,9 @@
 
 python training/fuse.py --cache DIR --model FILE.onnx --names studies1 studies2 --out FILE.json
 
-Each set is one CT hip, warped. Every combination of one to three views of a study is a row. Weights: quantile regression
-(Koenker and Bassett 1978) on all sets; the limits are then moved outward by what rows of the left-out set ask for
-(cross-conformal, Romano, Patterson and Candes 2019).
+Each set is one CT hip, warped. Every combination of one to three views of a study is a row. A ridge regression gives the
+thickness, a second one how far it errs; the limits lie as many of those off as rows of a left-out set ask for (locally weighted
+conformal prediction, Lei et al. 2018).
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import linprog
+from scipy.optimize import nnls
 
 from marrowpoint.measurement import Measurement
 from marrowpoint.study.thickness import features
 
 LEVELS = (0.025, 0.5, 0.975)
 THICK_MM = 9.6
-RIDGE = 0.02  # keeps weights of features that say little at zero
+RIDGE = 0.05  # holds back weights of features that go together
+LEAST_MM = 0.5  # no fit errs less
 
 
 def rows_of(studies: list, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -42,32 +43,28 @@ def rows_of(studies: list, count: int) -> tuple[np.ndarray, np.ndarray]:
     return np.array(table), np.array(truths)
 
 
-def quantile_weights(x: np.ndarray, y: np.ndarray, level: float) -> np.ndarray:
-    """Weights of least pinball loss, with a small price on all but the constant and the mean."""
-    rows, width = x.shape
-    price = np.full(width, RIDGE)
-    price[:2] = 0
-    cost = np.concatenate([price, price, np.full(rows, level) / rows, np.full(rows, 1 - level) / rows])
-    equal = np.hstack([x, -x, np.eye(rows), -np.eye(rows)])
-    found = linprog(cost, A_eq=equal, b_eq=y, bounds=(0, None), method="highs")
-    return found.x[:width] - found.x[width : 2 * width]
+def line_and_scale(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of a ridge regression, and of how far it errs: what the views' own spreads and their disagreement explain."""
+    spread = x.std(axis=0)
+    price = RIDGE * len(y) * (spread**2 + 0.01)
+    price[0] = 0
+    line = np.linalg.solve(x.T @ x + np.diag(price), x.T @ y)
+    scale = np.zeros_like(line)
+    telling = [0, *range(2, x.shape[1])]
+    scale[telling] = nnls(x[:, telling], abs(y - x @ line))[0]
+    return line, scale
 
 
 def fit(sets: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Weights (3, F): of all sets, moved outward by the residuals of sets left out in turn."""
-    x, y = (np.concatenate(parts) for parts in zip(*sets, strict=True))
-    weights = np.stack([quantile_weights(x, y, level) for level in LEVELS])
-    short, long = [], []
-    for k in range(len(sets)):
+    """Weights (3, F) of all sets; how many scales the limits lie off is what each set asks for that the others did not fit."""
+    line, scale = line_and_scale(*(np.concatenate(parts) for parts in zip(*sets, strict=True)))
+    off = []
+    for k, (x, y) in enumerate(sets):
         others = [part for j, part in enumerate(sets) if j != k] or [sets[k]]
-        ox, oy = (np.concatenate(parts) for parts in zip(*others, strict=True))
-        low, _, high = (quantile_weights(ox, oy, level) for level in LEVELS)
-        short.append(sets[k][0] @ low - sets[k][1])
-        long.append(sets[k][1] - sets[k][0] @ high)
-    # rows of one study are not independent, so the number of rows earns no further allowance
-    weights[0, 0] -= max(float(np.quantile(np.concatenate(short), 1 - LEVELS[0])), 0.0)
-    weights[2, 0] += max(float(np.quantile(np.concatenate(long), LEVELS[2])), 0.0)
-    return weights
+        its_line, its_scale = line_and_scale(*(np.concatenate(parts) for parts in zip(*others, strict=True)))
+        off.append((y - x @ its_line) / np.maximum(x @ its_scale, LEAST_MM))
+    below, middle, above = np.quantile(np.concatenate(off), LEVELS)
+    return np.stack([line + z * scale for z in (below, middle, above)])
 
 
 def tell(name: str, weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:

@@ -6,8 +6,11 @@ import numpy as np
 from hips import Hip, thickness_at
 
 
-def place_needle(hip: Hip, pitch: float, rng: np.random.Generator, front: bool):
-    """Tip (LPS mm), axis toward the hub, kind of placement; from the back (PSIS, crest) or the front (tubercle, crest)."""
+def place_needle(hip: Hip, pitch: float, rng: np.random.Generator, front: bool, hard: bool = False):
+    """Tip (LPS mm), axis toward the hub, kind of placement; from the back (PSIS, crest) or the front (tubercle, crest).
+
+    With `hard` all needles miss the marrow where bone is thick, which a thickness map does not tell.
+    """
     way = -1.0 if front else 1.0
     v, normals = hip.vertices, hip.normals
     ilium = v[:, 2] > hip.joint[2] + 22
@@ -17,10 +20,14 @@ def place_needle(hip: Hip, pitch: float, rng: np.random.Generator, front: bool):
     probe = thickness_at(hip, v - 1.5 * normals, pitch)
     psis = deep > np.percentile(deep[ilium], 82)
     kind = rng.choice(["marrow", "thin", "short", "cortical", "through"], p=[0.42, 0.20, 0.16, 0.10, 0.12])
-    pool = ilium & outer & (back if rng.random() < 0.8 else ilium)
+    if hard:
+        kind = rng.choice(["short", "cortical", "through"], p=[0.4, 0.25, 0.35])
+    pool = ilium & outer & (back if hard or rng.random() < 0.8 else ilium)
     if kind == "marrow" and rng.random() < 0.7:
         pool &= psis
-    if kind in ("thin", "through") and (pool & (probe < 7.5)).sum() > 20:
+    if hard:
+        pool &= probe > 9
+    elif kind in ("thin", "through") and (pool & (probe < 7.5)).sum() > 20:
         pool = ilium & outer & (probe < 7.5)
     for _ in range(200):
         k = rng.choice(np.flatnonzero(pool))
@@ -37,7 +44,7 @@ def place_needle(hip: Hip, pitch: float, rng: np.random.Generator, front: bool):
         elif kind == "cortical":
             reach = rng.uniform(-1, 1.2)
         elif kind == "through":
-            if far > 30:
+            if far > (45 if hard else 30):
                 continue
             reach = far + rng.uniform(1.5, 10)
         else:

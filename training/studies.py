@@ -39,12 +39,12 @@ def tip_truth(hip, tree: cKDTree, pitch: float, tip: np.ndarray, axis: np.ndarra
     return (distance if inside else -distance), float(behind.sum() * STEP_MM)
 
 
-def draw(renderer: Renderer, trees: list[cKDTree], size: int):
+def draw(renderer: Renderer, trees: list[cKDTree], size: int, hard: bool):
     """Pictures, hip masks and truth of one study, or None where no needle could be placed."""
     rng = renderer.rng
     k = int(rng.integers(len(renderer.hips)))
     hip = renderer.hips[k]
-    placed = place_needle(hip, renderer.pitch, rng, False)
+    placed = place_needle(hip, renderer.pitch, rng, False, hard)
     if placed is None:
         return None
     tip, axis, kind, thickness = placed
@@ -97,6 +97,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--hips", type=int, default=5, help="warps of the CT hips")
     parser.add_argument("--count", type=int, default=150)
+    parser.add_argument("--hard", action="store_true", help="only needles that miss the marrow where bone is thick")
     parser.add_argument("--size", type=int, default=384, help="side of the pictures [px]")
     parser.add_argument("--ct", nargs="+", required=True, help="CT hips that no training saw, such as 004_LI")
     args = parser.parse_args()
@@ -111,7 +112,7 @@ def main() -> None:
     truths: list[dict] = []
     print(f"{args.hips} hips in {time.time() - started:.0f} s", flush=True)
     while len(truths) < args.count:
-        study = draw(renderer, trees, args.size)
+        study = draw(renderer, trees, args.size, args.hard)
         if study is None:
             continue
         integral[len(truths)], masks[len(truths)] = study[:2]

@@ -1,7 +1,7 @@
 """One thickness of the bone at the tip from what the thickness map says in each view.
 
-How views are put together is no formula but a fit: quantile regression on simulated needles seen in several views, in hips that
-the network never saw (`training/fuse.py`), so that errors common to the views stay in the interval. A fit holds for one network
+How views are put together is no formula but a fit: a regression on simulated needles seen in several views, in hips that the
+network never saw (`training/fuse.py`), so that errors common to the views stay in the interval. A fit holds for one network
 only; for any other `pooled_thickness` serves.
 """
 
@@ -75,8 +75,8 @@ def fused_thickness(readings: Sequence[Measurement], widths: Sequence[Measuremen
     Returns
     -------
     Measurement or None
-        None without readings. Quantile regression (Koenker and Bassett 1978), widened on hips that were not fitted (Romano,
-        Patterson and Candes 2019).
+        None without readings. The limits are as wide as left-out hips asked for (locally weighted conformal prediction, Lei et
+        al. 2018).
     """
     if not readings:
         return None
