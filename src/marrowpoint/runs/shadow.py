@@ -177,12 +177,13 @@ def behind(sides: Sides, shadow: Shadow) -> Floats:
     return np.asarray(sides.pixel_left + (sides.pixel_right - sides.pixel_left) * share, dtype=np.float64)
 
 
-def covered(sides: Sides, hidden: Floats, level: float) -> Covered:
+def covered(sides: Sides, shadow: Shadow, hidden: Floats, level: float) -> Covered:
     """How many hidden pixels are at least as dense as a level.
 
     Parameters
     ----------
     sides : Sides
+    shadow : Shadow
     hidden : ndarray of shape (P,)
         From `behind`.
     level : float
@@ -193,10 +194,11 @@ def covered(sides: Sides, hidden: Floats, level: float) -> Covered:
     """
     both = np.minimum(sides.left, sides.right) >= SLEEVE_SHARE * level
     either = np.maximum(sides.left, sides.right) >= TRACE_SHARE * level
-    far_both = float(sides.along[both].max()) if both.any() else -np.inf
-    far_either = float(sides.along[either].max()) if either.any() else -np.inf
-    likely = (hidden >= level) | (sides.pixel_along <= far_both)
+    far = float(sides.along[both].max()) if both.any() else -np.inf
+    # as far along the shaft from a trace as the shaft is thick
+    reach = max(1, round(2 * shadow.radius_px / STEP_PX))
+    near = np.convolve(either, np.ones(2 * reach + 1), mode="same") > 0
+    possible = np.interp(sides.pixel_along, sides.along, near.astype(np.float64)) > 0
+    likely = (hidden >= level) | (sides.pixel_along <= far)
     surely = np.minimum(sides.pixel_left, sides.pixel_right) >= level
-    return Covered(
-        likely=float(likely.sum()), surely=float(surely.sum()), at_most=float((sides.pixel_along <= far_either).sum())
-    )
+    return Covered(likely=float(likely.sum()), surely=float(surely.sum()), at_most=float((possible | likely).sum()))

@@ -338,7 +338,7 @@ def _areas(
     hidden = behind(sides, shadow)
     density = mean.copy()
     density[shadow.mask] = hidden
-    likely, sure, most = (covered(sides, hidden, share * level) for share in (1.0, LEVELS[1], LEVELS[0]))
+    likely, sure, most = (covered(sides, shadow, hidden, share * level) for share in (1.0, LEVELS[1], LEVELS[0]))
     outside = [float((beside >= share * level).sum()) for share in (1.0, LEVELS[1], LEVELS[0])]
     areas = outside[0] + likely.likely, outside[1] + sure.surely, outside[2] + most.at_most
     return areas, _Whole(density=density, seen=np.asarray(density >= level) & (shadow.mask | wide))
