@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -217,6 +218,8 @@ def _decoding(file: OpenFile) -> Iterator[None]:
     # decoders warn, print and raise whatever they like
     try:
         with quiet():
+            # more pixels than the picture has: what is shown is not what was stored
+            warnings.filterwarnings("error", message="The decoded RLE segment contains non-conformant padding")
             yield
     except MarrowpointError:
         raise
