@@ -93,6 +93,9 @@ class Hand:
 def main() -> None:
     asked = parsed()
     tips = {name: (at[1], at[0]) for name, at in json.loads(asked.tips.read_text()).items() if at}
+    began, used = time.monotonic(), time.process_time()
+    viewer = napari.Viewer(title="marrowpoint review")
+    # from here on: napari's own icons stay where it put them
     with tempfile.TemporaryDirectory() as place:
         for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
             os.environ[name] = place
@@ -101,8 +104,6 @@ def main() -> None:
         for path in sorted(asked.folder.glob("*.dcm")):
             if any(path.stem.endswith(name) for name in tips):
                 shutil.copy(path, folder / path.name)
-        began, used = time.monotonic(), time.process_time()
-        viewer = napari.Viewer(title="marrowpoint review")
         viewer.window.resize(1280, 800)
         make_room(viewer)
         review = open_review(viewer, [folder], ReviewRequest(folder=folder))

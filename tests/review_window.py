@@ -19,7 +19,7 @@ from napari_marrowpoint.review import Review
 from napari_marrowpoint.scene import camera_of
 from napari_marrowpoint.window import open_review
 
-LONG_S = 120  # on a machine that does other things as well
+LONG_S = 240  # on a machine that does other things as well
 
 
 def wait(until: Callable[[], Any], *, seconds: float = LONG_S) -> None:
