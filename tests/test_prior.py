@@ -16,7 +16,8 @@ from marrowpoint.assess import assess_frame
 from marrowpoint.errors import MarrowpointError
 from marrowpoint.exposure import Exposure
 from marrowpoint.fluoroscopy.field import find_exposure
-from marrowpoint.fluoroscopy.prior import INPUT_PX, MODEL_FILE, field_window, infer_prior, load_network, network_input
+from marrowpoint.fluoroscopy.prior import MODEL_FILE, infer_prior, load_network, network_input
+from marrowpoint.fluoroscopy.windows import INPUT_PX, field_window
 from marrowpoint.read import find_images, read_frames, read_profile
 from marrowpoint.verdict import Code
 

@@ -15,8 +15,9 @@ from appearance import clutter, display, expose, random_field
 
 from marrowpoint.errors import NotAssessable
 from marrowpoint.exposure import Exposure
-from marrowpoint.fluoroscopy.prior import field_window, infer_prior, load_network
+from marrowpoint.fluoroscopy.prior import infer_prior, load_network
 from marrowpoint.fluoroscopy.segment import level_spread, segment_bone
+from marrowpoint.fluoroscopy.windows import field_window
 from marrowpoint.needle import Needle
 from marrowpoint.polyline import nearest_points, segments_of
 

@@ -13,15 +13,23 @@ from threading import Lock
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from marrowpoint.cortex import BonePrior, ThicknessMap
 from marrowpoint.errors import MarrowpointError
 from marrowpoint.exposure import Exposure
+from marrowpoint.fluoroscopy.windows import (
+    INPUT_PX,
+    OUTPUT_PX,
+    Window,
+    closer_window,
+    field_window,
+    lay_over,
+    placed,
+    rim_weight,
+)
 from marrowpoint.frame import FloatImage, Mask
 
 MODEL_FILE = "bone_prior.onnx"
-INPUT_PX = 192  # side of the network's input; its output is half of that
 THICKNESS_UNIT_MM = 20.0  # the network speaks of thickness in these units
 # Sides of the boxes of the band-pass channel at the network's size: it shows faint bone edges on steep soft-tissue slopes.
 FINE_PX, COARSE_PX, STRENGTH_PX = 3, 15, 25
@@ -29,6 +37,9 @@ LARGEST_MODEL_BYTES = 64_000_000
 SURE_ENOUGH = 0.6  # overlap of straight and mirrored answers times their certainty; above it no other quarter turn is tried
 CLEARLY_SURER = 0.1  # another quarter turn must be surer by this much: most frames are upright
 EMPTY_PX = 40.0  # less bone than this is no bone to agree on
+# A second look, closer, where a generous and a strict reading of the first put the edge near the tip at different places
+GENEROUS, STRICT = 0.1, 0.9
+LOOK_AGAIN = 0.05  # of the window's side: up to this nearly all outlines are right at the first look
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,40 +58,6 @@ class BoneNetwork:
     net: cv2.dnn.Net
     sha256: str
     lock: Lock = field(default_factory=Lock, repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """Square part of a frame that the network sees: corner (row, column) and side [px]; it may reach over the frame's edge."""
-
-    row: float
-    column: float
-    side: float
-
-
-def field_window(field: Mask) -> Window:
-    """Smallest square around the field of view, centred on it.
-
-    Parameters
-    ----------
-    field : ndarray of shape (M, N), bool
-
-    Returns
-    -------
-    Window
-    """
-    rows, columns = np.flatnonzero(field.any(axis=1)), np.flatnonzero(field.any(axis=0))
-    if rows.size == 0:
-        rows, columns = np.arange(field.shape[0]), np.arange(field.shape[1])
-    side = float(max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1)
-    centre_row, centre_column = (rows[0] + rows[-1] + 1) / 2, (columns[0] + columns[-1] + 1) / 2
-    return Window(row=centre_row - side / 2, column=centre_column - side / 2, side=side)
-
-
-def _placed(window: Window, size: int) -> NDArray[np.float64]:
-    """Affine map (2, 3) from (x, y) of a size x size picture of the window to the frame's (x, y)."""
-    step = window.side / size
-    return np.array([[step, 0, window.column + step / 2 - 0.5], [0, step, window.row + step / 2 - 0.5]])
 
 
 def network_input(attenuation: FloatImage, field: Mask, size: int = INPUT_PX) -> FloatImage:
@@ -175,7 +152,7 @@ def _parsed(data: bytes, name: str) -> cv2.dnn.Net:
     except cv2.error as error:
         text = f"model {name} is no network that OpenCV can run: install marrowpoint again"
         raise MarrowpointError("model_unreadable", text) from error
-    if shape != (1, 7, INPUT_PX // 2, INPUT_PX // 2):
+    if shape != (1, 7, OUTPUT_PX, OUTPUT_PX):
         raise MarrowpointError("model_wrong_shape", f"model {name} gives {shape}, not what this version of marrowpoint expects")
     return net
 
@@ -191,7 +168,7 @@ def _run(network: BoneNetwork, planes: FloatImage) -> FloatImage:
 
 
 def infer_prior(network: BoneNetwork, exposure: Exposure) -> BonePrior:
-    """Run the network on a frame and on its mirror image, and lay the mean over the frame.
+    """Run the network on a frame and on its mirror image, and lay the mean over the frame; look closer where it is unsure.
 
     Parameters
     ----------
@@ -205,30 +182,57 @@ def infer_prior(network: BoneNetwork, exposure: Exposure) -> BonePrior:
         On a grid of at most the frame's own size, about 1.5 network pixels a grid pixel.
     """
     window = field_window(exposure.field)
-    there = _placed(window, INPUT_PX)
+    maps, agreement, turns = _upright(network, _planes(exposure, window))
+    laid = lay_over(maps, window, window, exposure.field)
+    if _unsure(maps):
+        closer = closer_window(maps[3], window)
+        planes = np.ascontiguousarray(np.rot90(_planes(exposure, closer), turns, axes=(1, 2)))
+        again, agrees, _ = _with_mirror(network, planes)
+        again = np.ascontiguousarray(np.rot90(again, -turns, axes=(1, 2)))
+        share = rim_weight(closer, window, exposure.field)
+        laid = _blend(laid, lay_over(again, closer, window, exposure.field), share)
+        agreement = (agreement + agrees) / 2
+    return _on_frame(laid, exposure.field, agreement, network.sha256)
+
+
+def _planes(exposure: Exposure, window: Window) -> FloatImage:
+    """The network's input for a window of a frame, shape (3, INPUT_PX, INPUT_PX)."""
+    there = placed(window, INPUT_PX)
     blurred = _antialiased(exposure.attenuation, window)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     seen = cv2.warpAffine(blurred, there, (INPUT_PX, INPUT_PX), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     nearest = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     inside = cv2.warpAffine(exposure.field.astype(np.uint8), there, (INPUT_PX, INPUT_PX), flags=nearest)
-    planes = network_input(np.asarray(seen, np.float32), inside > 0)
-    maps, agreement = _upright(network, planes)
-    return _on_frame(maps, window, exposure.field, agreement, network.sha256)
+    return network_input(np.asarray(seen, np.float32), inside > 0)
 
 
-def _upright(network: BoneNetwork, planes: FloatImage) -> tuple[FloatImage, float]:
-    """Maps in the picture's own orientation, and the agreement of straight and mirrored answers.
+def _unsure(maps: FloatImage) -> bool:
+    """Whether the edge nearest to the likeliest tip lies elsewhere in a generous than in a strict reading of the map."""
+    row, column = np.unravel_index(int(maps[3].argmax()), maps[3].shape)
+    signed = []
+    for level in (GENEROUS, STRICT):
+        bone = maps[0] > level
+        inside = bool(bone[row, column])
+        other = (bone != inside).astype(np.uint8)
+        away = cv2.distanceTransform(1 - other, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[row, column] if other.any() else len(bone)
+        signed.append(float(away) if inside else -float(away))
+    return signed[0] - signed[1] > LOOK_AGAIN * len(maps[0])
+
+
+def _upright(network: BoneNetwork, planes: FloatImage) -> tuple[FloatImage, float, int]:
+    """Maps in the picture's own orientation, the agreement of straight and mirrored answers, and the quarter turns taken.
 
     The network knows upright patients only. A turned frame gives itself away: the answer is unsure and its mirror image
     disagrees; then the four quarter turns are tried and the surest is taken, if it is clearly surer.
     """
     best, agreement, sureness = _with_mirror(network, planes)
-    turns = 0
+    turns = taken = 0
     while sureness < SURE_ENOUGH and (turns := turns + 1) < 4:
         maps, agrees, sure = _with_mirror(network, np.ascontiguousarray(np.rot90(planes, turns, axes=(1, 2))))
         if sure > sureness + CLEARLY_SURER:
             best, agreement, sureness = np.ascontiguousarray(np.rot90(maps, -turns, axes=(1, 2))), agrees, sure
-    return best, agreement
+            taken = turns
+    return best, agreement, taken
 
 
 def _with_mirror(network: BoneNetwork, planes: FloatImage) -> tuple[FloatImage, float, float]:
@@ -262,24 +266,18 @@ def _softplus(x: FloatImage) -> FloatImage:
     return np.asarray(np.logaddexp(0, x), np.float32)
 
 
-def _on_frame(planes: FloatImage, window: Window, field: Mask, agreement: float, sha256: str) -> BonePrior:
-    rows, columns = field.shape
-    shrink = max(1.0, window.side / INPUT_PX)
-    grid = (max(1, round(rows / shrink)), max(1, round(columns / shrink)))
-    step = window.side / (INPUT_PX // 2)
-    sx, sy = columns / grid[1], rows / grid[0]
-    # grid (x, y) -> frame -> network output (x, y)
-    left, top = (sx / 2 - window.column) / step - 0.5, (sy / 2 - window.row) / step - 0.5
-    there = np.array([[sx / step, 0, left], [0, sy / step, top]])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    laid = [cv2.warpAffine(p, there, grid[::-1], flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=0) for p in planes]
-    hip, other, shaft, tip, low, median, high = (np.asarray(p, np.float32) for p in laid)
+def _blend(one: FloatImage, other: FloatImage, share: FloatImage) -> FloatImage:
+    return np.asarray(one + share * (other - one), np.float32)
+
+
+def _on_frame(laid: FloatImage, field: Mask, agreement: float, sha256: str) -> BonePrior:
+    hip, other, shaft, tip, low, median, high = laid
     bone = hip > 0.5
     thickness = ThicknessMap(
         median_mm=median * bone,
         lower_mm=low * bone,
         upper_mm=high * bone,
-        frame_shape=(rows, columns),
+        frame_shape=(field.shape[0], field.shape[1]),
         method="learned thickness map",
     )
     return BonePrior(
@@ -289,6 +287,6 @@ def _on_frame(planes: FloatImage, window: Window, field: Mask, agreement: float,
         tip=tip / max(float(tip.max()), 1e-9),
         thickness=thickness,
         agreement=agreement,
-        frame_shape=(rows, columns),
+        frame_shape=(field.shape[0], field.shape[1]),
         model_sha256=sha256,
     )

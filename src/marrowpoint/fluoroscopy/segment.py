@@ -17,8 +17,8 @@ from marrowpoint.edges import sample_normals
 from marrowpoint.errors import NotAssessable
 from marrowpoint.exposure import Exposure
 from marrowpoint.fluoroscopy.outline import LINE_SMOOTH, Stretch, borders_of, fill_rings, smooth_line
-from marrowpoint.fluoroscopy.prior import field_window
 from marrowpoint.fluoroscopy.refine import CoarseLine, refine_line
+from marrowpoint.fluoroscopy.windows import field_window
 from marrowpoint.frame import FloatImage, Mask, Points
 from marrowpoint.needle import Needle
 
