@@ -22,7 +22,7 @@ from marrowpoint.runs.run import RunAssessment, RunTimes, StripPicture
 from marrowpoint.verdict import Code, Verdict
 
 COUNT = 20
-EVENT = {"code": "cortex_reached", "frame": 5, "earliest": 5, "latest": 5, "time_s": 2.0, "text": "Cortex reached <b>"}
+EVENT = {"code": "cortex_reached", "frame": 5, "earliest": 5, "latest": 5, "time_s": 2.0, "text": "at the <b>"}
 
 
 def needle_run(**changed: Any) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def test_the_card_tells_curves_events_and_what_is_left_out(tmp_path: Path) -> No
     )
     (view,) = card.runs
     assert [curve.title for curve in view.curves] == ["Way along the shaft, mm", "Tip to cortex, mm"]
-    assert view.events == ("Cortex reached <b>",)
+    assert view.events == ("Cortex reached: at the <b>",)
     assert view.shown.startswith(f"4 of its {COUNT} frames")
     assert (view.name, view.words) == ("cine.dcm", "Needle followed")
     assert sum(len(position.pictures) for position in card.positions) + len(card.loose) == 4

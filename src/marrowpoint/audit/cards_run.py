@@ -19,7 +19,7 @@ from marrowpoint.report.run_strip import BAND_PX, SIDE_PX
 from marrowpoint.report.words import FLAG_WORDS
 from marrowpoint.verdict import Severity
 
-FEW_FRAMES = 6  # a run of no more is shown whole
+FEW_FRAMES, MOST_KEYS = 6, 4  # a run of no more is shown whole; of others so many, the first and the worst frame
 GUTTER_PX = 4
 JPEG_QUALITY = 80
 KINDS = {"contrast": "contrast seen", "contrast_not_seen": "contrast looked for", "needle": "needle"}
@@ -93,7 +93,7 @@ def run_view(run: RunFacts, shown: int, *, pictures: Path, beside: Path, draw: b
         tiles=strip_tiles(place, run) if run.strip and draw else (),
         link=quote(os.path.relpath(place, beside).replace(os.sep, "/")) if run.strip else "",
         curves=tuple(draw_curve(curve, run.events, timed=run.timed) for curve in run.curves if curve.points),
-        shown="" if shown >= run.frames else f"{shown} of its {run.frames} frames stand below; all are among the overlays.",
+        shown="" if shown >= run.frames else f"{shown} of its {run.frames} frames are shown; all are among the overlays.",
     )
 
 
@@ -142,7 +142,8 @@ def shown_frames(procedure: ProcedureFacts) -> frozenset[str]:
         own = frames_of(run, procedure.frames)
         if len(own) > FEW_FRAMES:
             worst = min(own, key=lambda frame: WORST_FIRST.index(frame.verdict.severity))
-            shown -= {frame.key for frame in own} - {*run.key_frames, own[0].key, worst.key}
+            keys = run.key_frames[:: max(1, -(-len(run.key_frames) // MOST_KEYS))]
+            shown -= {frame.key for frame in own} - {*keys, own[0].key, worst.key}
     return frozenset(shown)
 
 

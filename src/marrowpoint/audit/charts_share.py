@@ -10,6 +10,8 @@ from marrowpoint.audit.charts import LETTER, WIDTH, ticks
 from marrowpoint.audit.drawing import BLUE, FAILED, FAINT, INK, PAPER, QUIET, Box, Dot, Drawing, Line, Mark, Words
 from marrowpoint.audit.statistics import limits_around
 
+MOST_LETTERS = 18  # of a name in a chart
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
@@ -83,15 +85,15 @@ def funnel(title: str, note: str, groups: Sequence[Group]) -> Drawing:
     for tick in ticks(0, most):
         marks.append(Words(place_x(tick), bottom + 16, f"{tick:g}", 12, QUIET, "middle"))
     marks.append(Words((left + right) / 2, bottom + 33, "imaged sites", 12, QUIET, "middle"))
-    named: list[tuple[float, float, str]] = []
+    named: dict[tuple[float, float], list[str]] = {}
     dots: list[Mark] = []
     for group in sorted(groups, key=lambda each: each.total):
         x, y = place_x(group.total), place_y(group.count / group.total)
         low, high = limits_around(common, group.total, 0.998)
         outside = not low <= group.count / group.total <= high
         dots.append(Dot(x, y, 6, FAILED if outside else BLUE))
-        named.append((x, y, group.name))
-    marks += [*_names(named), *dots]
+        named.setdefault((x, y), []).append(group.name)
+    marks += [*_names([(x, y, _together(names)) for (x, y), names in named.items()], bottom), *dots]
     return Drawing(title=title, note=note, width=WIDTH, height=bottom + 40, marks=tuple(marks))
 
 
@@ -122,16 +124,25 @@ def _under(groups: Sequence[Group], left: float, step: float, bottom: float) -> 
     ]
 
 
-def _names(named: Sequence[tuple[float, float, str]]) -> list[Mark]:
-    """Names beside their dots, each moved down until it covers no other name and no dot."""
+def _together(names: Sequence[str]) -> str:
+    """Names of groups whose dots lie on one another."""
+    told = ", ".join(
+        name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 1]}\N{HORIZONTAL ELLIPSIS}" for name in names[:3]
+    )
+    return told if len(names) <= 3 else f"{told} and {len(names) - 3} more"
+
+
+def _names(named: Sequence[tuple[float, float, str]], bottom: float) -> list[Mark]:
+    """Names beside their dots, each moved until it covers no other name, no dot and no number of the axis."""
     marks: list[Mark] = []
     taken = [(x - 7, x + 7, y + 4) for x, y, _ in named]
     for x, y, name in named:
         width = LETTER * len(name)
-        left = x + 9 if x + 9 + width < WIDTH else x - 9 - width
+        left = x + 9 if x + 9 + width < WIDTH else max(50.0, x - 9 - width)
         line = y - 7 if y > 30 else y + 16
+        away = 14 if line + 42 < bottom else -14
         while any(abs(line - other) < 14 and left < end and start < left + width for start, end, other in taken):
-            line += 14
+            line += away
         taken.append((left, left + width, line))
         # paper under the letters: the limits run through here
         marks += [Box(left - 1, line - 11, width, 14, PAPER), Words(left, line, name, 12, INK)]

@@ -136,22 +136,26 @@ def _tiles(
     failed = sum(counter[Outcome.FAIL] > 0 for counter in worst.values())
     counts = (
         ("procedures with harvest imaging in the files", documented, len(procedures), "pass"),
-        (
-            "procedures with a failed rule: look at them",
-            failed,
-            len(procedures),
-            "fail",
-        ),
+        ("procedures with a failed rule: look at them", failed, len(procedures), "fail"),
         ("imaged sites in the wrong spot", severities[Severity.PROBLEM], len(positions), "fail"),
         ("imaged sites that cannot be told", severities[Severity.UNKNOWN], len(positions), "not_assessable"),
         ("imaged sites consistent with the right spot", severities[Severity.GOOD], len(positions), "pass"),
         ("frames without an answer", sum(is_silent(frame) for frame in frames), len(frames), "not_assessable"),
     )
-    tiles = [Tile(label=label, count=k, total=n, interval=_interval(k, n), kind=kind) for label, k, n, kind in counts]
+    tiles = [
+        Tile(label=label, count=k, total=n, interval=_interval(k, n), kind=_kind(kind, k, n)) for label, k, n, kind in counts
+    ]
     if failures:
         label, total = "files or frames that could not be read or analysed", len(failures) + len(frames)
         tiles.append(Tile(label=label, count=len(failures), total=total, interval="", kind="fail"))
     return tuple(tiles)
+
+
+def _kind(kind: str, count: int, total: int) -> str:
+    """The colour of a count: none of a bad thing is good, and good news that many lack is none."""
+    if kind != "pass":
+        return kind if count else "pass"
+    return "pass" if count == total else "warn" if count else "not_assessable"
 
 
 def _interval(count: int, total: int) -> str:

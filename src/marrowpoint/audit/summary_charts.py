@@ -43,6 +43,17 @@ SHORT_SCALES = {source.value: text for source, text in SCALE_WORDS.items()} | {
     SpacingSource.DETECTOR_PLANE.value: "detector plane (too large)",
     SpacingSource.NONE.value: "none: pixels only",
 }
+# First reasons that are named after what was measured; all others say it themselves.
+REASON_WORDS = {
+    "low_confidence_bone": "outline of the bone uncertain",
+    "low_confidence_needle": "needle uncertain",
+    "too_uncertain": "length too uncertain",
+    "bone_thickness": "thin or thick bone: undecided",
+    "tip_to_cortex": "inside or outside: undecided",
+    "no_needle": "no needle found",
+    "no_bone": "no bone found",
+    "no_spacing": "no scale",
+}
 Placed = Sequence[tuple[ProcedureFacts, PositionFacts]]
 
 
@@ -163,7 +174,7 @@ def draw_silent(frames: Sequence[FrameFacts]) -> Drawing:
     """First reasons of the frames without an answer."""
     silent = [frame for frame in frames if is_silent(frame)]
     reasons = Counter(
-        frame.verdict.reasons[0].code.replace("_", " ")
+        REASON_WORDS.get(frame.verdict.reasons[0].code, frame.verdict.reasons[0].code.replace("_", " "))
         if frame.verdict.reasons
         else "undecided between two verdicts"
         if frame.verdict.code is Code.INDETERMINATE

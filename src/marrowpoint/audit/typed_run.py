@@ -75,7 +75,8 @@ def _curves(record: Record, seconds: Sequence[float] | None) -> Iterator[Curve]:
 
 def _events(needle: Record | None, seconds: Sequence[float] | None) -> Iterator[RunEvent]:
     for event in () if needle is None else needle["events"]:
-        yield RunEvent(at=_place(event, seconds), words=event["text"])
+        words = event["code"].replace("_", " ").capitalize()
+        yield RunEvent(at=_place(event, seconds), words=f"{words}: {event['text']}" if event["text"] else words)
 
 
 def _place(point: Record, seconds: Sequence[float] | None) -> float:
