@@ -7,7 +7,7 @@ from projected_needle import frame_of, needle_picture
 from marrowpoint.exposure import Exposure
 from marrowpoint.fluoroscopy.field import find_exposure
 from marrowpoint.fluoroscopy.locate import locate_needle
-from marrowpoint.fluoroscopy.reach import hidden_share, lengthen
+from marrowpoint.fluoroscopy.reach import hidden_share, lengthen, tip_seen
 from marrowpoint.fluoroscopy.shaft import Shaft
 
 TIP, ANGLE = (250.0, 260.0), 25.0
@@ -64,6 +64,37 @@ def test_an_edge_in_line_with_the_shaft_lengthens_it_not():
     pixels = pixels + np.float32(0.15) * ((across < 0.5 * width) & (along < 2 * width))
     same = lengthen(exposure_of(pixels), seen_from(0.0, width), at_stop=False)
     assert same.start_px > -0.8 * width
+
+
+def test_what_lies_in_line_beyond_a_gap_is_something_else():
+    width = 10.0
+    pixels = needle_picture(width=width, contrast=0.15, noise=0.01, cone=0.6)
+    along, across = across_of(pixels.shape)
+    pixels = pixels + np.float32(0.15) * ((np.abs(across) < 0.5 * width) & (along < -2.5 * width))
+    same = lengthen(exposure_of(pixels), seen_from(0.0, width), at_stop=False)
+    assert same.start_px > -0.8 * width
+
+
+@pytest.mark.parametrize(("contrast", "believed"), [(0.2, True), (0.08, True), (0.004, False)])
+def test_an_end_is_believed_where_its_shaft_stands_out(contrast, believed):
+    width = 10.0
+    pixels = needle_picture(width=width, contrast=contrast, noise=0.04, cone=0.6)
+    seen = tip_seen(exposure_of(pixels), seen_from(0.0, width), 0.0, at_stop=False)
+    assert (seen > 0.7) if believed else (seen < 0.3)
+
+
+def test_a_shaft_that_fades_into_grain_has_no_tip_there():
+    width = 10.0
+    pixels = needle_picture(width=width, contrast=0.0, noise=0.0)
+    shown = needle_picture(
+        width=width, contrast=0.3, noise=0.0, tip=(TIP[0] - 120 * AXIS[0], TIP[1] - 120 * AXIS[1]), length=400.0
+    )
+    along, _ = across_of(pixels.shape)
+    # the true tip lies 120 px further on, in grain that grows as the shaft fades
+    fading = pixels + (shown - pixels) / (1 + np.exp(-(along - 20) / 15))
+    grain = np.random.default_rng(3).normal(size=pixels.shape).astype(np.float32)
+    assert tip_seen(exposure_of(fading + 0.1 * grain), seen_from(0.0, width), -10.0, at_stop=False) < 0.4
+    assert tip_seen(exposure_of(shown + 0.1 * grain), seen_from(0.0, width), -120.0, at_stop=False) > 0.6
 
 
 def test_a_shaft_that_runs_out_of_the_field_stops_there():

@@ -13,7 +13,7 @@ from marrowpoint.fluoroscopy.candidates import PIECE_PX, STUB_PX, WORK_SIDE_PX, 
 from marrowpoint.fluoroscopy.disc import find_disc
 from marrowpoint.fluoroscopy.ends import NEAR_EXIT, End, look_at_end, tip_margin
 from marrowpoint.fluoroscopy.islands import find_island
-from marrowpoint.fluoroscopy.reach import hidden_share, lengthen
+from marrowpoint.fluoroscopy.reach import lengthen, tip_seen
 from marrowpoint.fluoroscopy.section import Section, fit_section
 from marrowpoint.fluoroscopy.shaft import MOST_SUPPORT, TOLL, Shaft, fit_shaft
 from marrowpoint.fluoroscopy.tip import MOST_POINT, Tip, fit_tip
@@ -40,9 +40,8 @@ HELD = (
 )
 PRIOR_TURN, MOST_TURN = 2.0, 6.1  # log odds of an end from the log of the heats, and their limit: the network errs, too
 # Ends this undecided are asked for their point; weight fitted on simulated pictures (docs/accuracy_needle.md)
-CLOSE_ENDS, POINT_WEIGHT = 4.0, 0.6
+CLOSE_ENDS, POINT_WEIGHT = 6.0, 0.6
 SHAFT_LENGTHS = 12.0  # widths: a bar so long is a shaft, whatever its ends look like, and no needle is end-on
-HIDDEN = (0.3, 0.8)  # share of the picture ahead that is burnt in: from where a tip is doubted, and not believed at all
 CLIPPED_SD = 0.4  # widths of doubt where the background at the tip is clipped
 
 
@@ -236,11 +235,10 @@ def _needle(exposure: Exposure, candidate: _Candidate, share: float) -> Needle:
     along_sd = float(np.hypot(tip.sd_px, CLIPPED_SD * candidate.end.saturated * shaft.width_px))
     end_right = 1.0 / (1.0 + np.exp(-abs(candidate.margin)))
     shaft_right = 1.0 / (1.0 + np.exp(-(candidate.score - HALF_SCORE) / SCORE_STEP))
-    place, axis = shaft.point(tip.along_px), (sign * shaft.axis[0], sign * shaft.axis[1])
-    seen = float(np.interp(hidden_share(exposure, place, axis, shaft.width_px), HIDDEN, (1.0, 0.0)))
+    seen = tip_seen(exposure, replace(shaft, width_px=section.width_px), tip.along_px, at_stop=at_stop)
     return Needle(
-        tip=place,
-        axis=axis,
+        tip=shaft.point(tip.along_px),
+        axis=(sign * shaft.axis[0], sign * shaft.axis[1]),
         width_px=section.width_px,
         width_sd_px=section.width_sd_px,
         tip_sd_along_px=along_sd,

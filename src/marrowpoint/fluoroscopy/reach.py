@@ -19,19 +19,25 @@ from marrowpoint.fluoroscopy.shaft import Shaft
 
 Floats = NDArray[np.float64]
 
-AHEAD, BEHIND = 12.0, 4.0  # widths searched beyond the end, and looked at before it
+AHEAD, BEHIND = 6.0, 4.0  # widths searched beyond the end, and looked at before it
 CORE, FLANK = 0.35, (0.75, 1.4)  # half of the middle, and the flanks [widths from the mid-line]
 BESIDE = (2.0, 2.8, 3.6, 4.4)  # widths to the lines that hold no needle
 CELL = 0.8  # widths averaged along the line: shorter pieces share their grain
 NOISE_RUN = 3.0  # widths along which the spread beside the line is taken
 TOLL = 1.5  # noise SDs a cell must exceed to lengthen the shaft
 LEAST_GAIN = 4.0  # sum over cells, less the toll, from which the shaft is longer
+GAP = 2.0  # fall of that sum, a width without any shaft, where the search ends: what follows is something else
 LEAST_SHARE, MOST_SHARE = 0.12, 1.6  # of the contrast behind the end: bone edges have any contrast, a shaft keeps its own
 LEAST_SIDE = 0.3  # of the height, that must be left over the higher flank
 LEAST_NOISE = 1e-4
 STEP_WIDTHS = 0.1
 WHITE = 0.996  # attenuation from which a pixel of 8 bits is burnt in: metal there adds nothing
 HIDDEN_AHEAD, HIDDEN_SIDE = (0.3, 2.0), 0.8  # widths beyond a tip and to its sides that must not be burnt in
+HIDDEN = (0.3, 0.8)  # share of that which is burnt in: from where a tip is doubted, and not believed at all
+# Widths behind a tip where its shaft must stand out from the lines beside, and where it is compared with itself
+LAST, EARLIER = (0.7, 1.7), (4.0, 6.0)
+CLEAR_LAST, FADED = (2.0, 3.5), (0.3, 0.5)  # noise SDs, and share of the height earlier: from no belief to full belief
+STARK = (6.0, 12.0)  # noise SDs from which a shaft may fade as it likes: it would still be seen if it went on
 
 
 def lengthen(exposure: Exposure, shaft: Shaft, *, at_stop: bool) -> Shaft:
@@ -64,6 +70,8 @@ def lengthen(exposure: Exposure, shaft: Shaft, *, at_stop: bool) -> Shaft:
     size = np.clip(seen, -MOST_SHARE * level, MOST_SHARE * level)
     z = np.where(size > LEAST_SHARE * level, size, np.minimum(size, 0.0)) / noise
     gain = np.cumsum((np.clip(z[ahead], -2.0, 4.0) - TOLL) * step / (CELL * width))
+    torn = np.flatnonzero(gain < np.maximum(np.maximum.accumulate(gain), 0.0) - GAP)
+    gain = gain[: torn[0]] if len(torn) else gain
     best = int(np.argmax(gain))
     if level <= 0 or gain[best] < LEAST_GAIN or bands.lower_side(ahead & (along <= along[ahead][best])) < LEAST_SIDE:
         return shaft
@@ -94,6 +102,39 @@ def hidden_share(exposure: Exposure, tip: tuple[float, float], axis: tuple[float
     ahead = -np.arange(HIDDEN_AHEAD[0] * width_px, HIDDEN_AHEAD[1] * width_px + step, step)
     across = np.arange(-HIDDEN_SIDE * width_px, HIDDEN_SIDE * width_px + step, step)
     return float(np.mean(sample_strip(exposure.attenuation, tip, axis, ahead, across) > WHITE))
+
+
+def tip_seen(exposure: Exposure, shaft: Shaft, tip_px: float, *, at_stop: bool) -> float:
+    """How far a tip is to be believed: the shaft is still clear where it ends, and could be seen if it went on.
+
+    A shaft that sinks into its noise, or into bone that is burnt in, has an end of the visible, not a tip.
+
+    Parameters
+    ----------
+    exposure : Exposure
+    shaft : Shaft
+        With the width of its cross-section.
+    tip_px : float
+        Place of the tip along the shaft [px].
+    at_stop : bool
+        Whether the tip is the end at `stop_px`.
+
+    Returns
+    -------
+    float
+        0..1.
+    """
+    width, inward = shaft.width_px, -1.0 if at_stop else 1.0
+    step = max(1.0, STEP_WIDTHS * width)
+    back = np.arange(-NOISE_RUN * width, EARLIER[1] * width, step)
+    bands = _Bands(exposure, shaft, tip_px + inward * back, step)
+    height = bands.height(0.0)
+    last, earlier = ((back >= low * width) & (back < high * width) for low, high in (LAST, EARLIER))
+    clear = float(height[last].mean() / bands.noise()[back < 0].mean())
+    share = float(height[last].mean() / max(float(height[earlier].mean()), LEAST_NOISE)) if earlier.any() else 1.0
+    hidden = hidden_share(exposure, shaft.point(tip_px), (inward * shaft.axis[0], inward * shaft.axis[1]), width)
+    steady = max(float(np.interp(share, FADED, (0.0, 1.0))), float(np.interp(clear, STARK, (0.0, 1.0))))
+    return float(np.interp(clear, CLEAR_LAST, (0.0, 1.0)) * np.interp(hidden, HIDDEN, (1.0, 0.0))) * steady
 
 
 def _open(exposure: Exposure, origin: tuple[float, float], axis: tuple[float, float], along: Floats) -> int:

@@ -17,6 +17,7 @@ STEP_PX, STEP_WIDTHS, MOST_STEP_PX = 0.5, 0.05, 1.0  # sampling across the shaft
 BLOCK_PX = 10  # length averaged for one mid-line point
 ROUNDS = 4  # rounds of mid-line, width, extent
 EDGE_BLUR = 0.09  # of the width: an edge's spread, at least 0.9 px
+LEAST_WIDTH_PX = 1.5  # narrower than the blur, nothing is measured
 MOST_SUPPORT = 4.0  # a sample of shaft gives at most this much evidence, so that a bright piece does not bridge a long gap
 TOLL = 0.8  # evidence (in noise SDs) that a sample must exceed to lengthen the shaft
 
@@ -96,7 +97,7 @@ def fit_shaft(attenuation: FloatImage, usable: FloatImage, bar: Bar, *, piece_px
         if kept.sum() < BLOCK_PX:
             return None
         width, width_sd = _width(slope[kept], across, width)
-        if not 0.4 * bar.width_px < width < 2.0 * bar.width_px + 2:
+        if not max(LEAST_WIDTH_PX, 0.2 * bar.width_px) < width < 2.0 * bar.width_px + 2:
             return None
         line = _mid_line(slope[kept], along[kept], across, width)
         if line is None:
