@@ -20,7 +20,8 @@ SHADE = QColor(27, 31, 36, 190)  # behind the name of an event: the curve may ru
 INKS = {"needle": (WHITE, ORANGE), "contrast": (SKY, ORANGE, GREEN)}
 LEFT_PX, RIGHT_PX, TOP_PX, BOTTOM_PX, GAP_PX = 46, 10, 22, 20, 8
 SNAP_PX = 5.0  # a click so near to an event goes to it
-LETTERS_PX = 12
+LETTERS_PX = (12, 20)  # smallest and largest letters: a larger screen is read from farther away
+LINES = 13  # of letters in the height of the curves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,13 +115,19 @@ class CurveView(QWidget):
             self.frame = frame
             self.update()
 
+    @property
+    def letters_px(self) -> int:
+        """Height of the letters [px]."""
+        return int(np.clip(self.height() / LINES, *LETTERS_PX))
+
     def plots(self) -> list[Plot]:
         """Where each curve is drawn."""
+        grown = self.letters_px / LETTERS_PX[0]
         width = (self.width() - GAP_PX * (len(self.curves) - 1)) / max(len(self.curves), 1)
         found = []
         for number, curve in enumerate(self.curves):
-            left = number * (width + GAP_PX) + LEFT_PX
-            box = QRectF(left, TOP_PX, width - LEFT_PX - RIGHT_PX, self.height() - TOP_PX - BOTTOM_PX)
+            left, top = number * (width + GAP_PX) + LEFT_PX * grown, TOP_PX * grown
+            box = QRectF(left, top, width - (LEFT_PX + RIGHT_PX) * grown, self.height() - top - BOTTOM_PX * grown)
             low, high = min(0.0, *curve.values, *curve.lower), max(0.0, *curve.values, *curve.upper)
             room = 0.06 * max(high - low, 1e-6)
             found.append(Plot(box=box, low=low - (room if low < 0 else 0), high=high + room, last=max(self.count - 1, 1)))
@@ -147,7 +154,7 @@ class CurveView(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.fillRect(self.rect(), QColor(PAPER))
-        painter.setFont(_letters())
+        painter.setFont(_letters(self.letters_px))
         if not self.curves:
             painter.setPen(QColor(code_of(QUIET)))
             flags = int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap)
@@ -213,13 +220,13 @@ class CurveView(QWidget):
         title = metrics.elidedText(self._title(curve), Qt.TextElideMode.ElideRight, plot.box.width())
         painter.drawText(QPointF(plot.box.left(), plot.box.top() - 7), title)
         painter.setPen(QColor(code_of(QUIET)))
-        for value, row in ((plot.high, plot.box.top() + LETTERS_PX - 2), (plot.low, plot.box.bottom())):
+        for value, row in ((plot.high, plot.box.top() + self.letters_px - 2), (plot.low, plot.box.bottom())):
             told = _short(value)
             painter.drawText(QPointF(plot.box.left() - metrics.horizontalAdvance(told) - 4, row), told)
         for frame, right in ((0, False), (self.count - 1, True)):
             told = self._when(frame)
             shift = metrics.horizontalAdvance(told) if right else 0.0
-            painter.drawText(QPointF(plot.across(frame) - shift, plot.box.bottom() + LETTERS_PX + 3), told)
+            painter.drawText(QPointF(plot.across(frame) - shift, plot.box.bottom() + self.letters_px + 3), told)
         self._paint_names(painter, plot, metrics)
 
     def _paint_names(self, painter: QPainter, plot: Plot, metrics: QFontMetricsF) -> None:
@@ -231,12 +238,12 @@ class CurveView(QWidget):
             if column + width > plot.box.right():
                 column = plot.across(moment.frame) - width - 3
             row = next((k for k, end in enumerate(taken) if end < column), len(taken))
-            if LETTERS_PX * (row + 2) > plot.box.height():
+            if self.letters_px * (row + 2) > plot.box.height():
                 continue
             taken[row : row + 1] = [column + width + 6]
-            top = plot.box.top() + LETTERS_PX * row + 2
-            painter.fillRect(QRectF(column - 1, top, width + 2, LETTERS_PX), SHADE)
-            painter.drawText(QPointF(column, top + LETTERS_PX - 2), moment.title)
+            top = plot.box.top() + self.letters_px * row + 2
+            painter.fillRect(QRectF(column - 1, top, width + 2, self.letters_px), SHADE)
+            painter.drawText(QPointF(column, top + self.letters_px - 2), moment.title)
 
     def _title(self, curve: Curve) -> str:
         value = curve.at(self.frame)
@@ -279,7 +286,7 @@ def _short(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{round(value, 1) + 0.0:.1f}"
 
 
-def _letters() -> QFont:
+def _letters(size_px: int) -> QFont:
     font = QFont()
-    font.setPixelSize(LETTERS_PX)
+    font.setPixelSize(size_px)
     return font

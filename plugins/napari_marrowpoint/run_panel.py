@@ -15,7 +15,8 @@ from napari_marrowpoint.layers import BEFORE, RUN, SUBTRACTED, code_of
 from napari_marrowpoint.words import Chapter, as_html
 
 ICON_PX = 34
-WORDS_PX = (250, 420)
+WORDS_PX = (250, 560)
+LINES, LETTERS_PX = 14, (14, 21)  # lines of letters in its height, and the smallest and largest of them
 # name of the layer, words on its button, and what its key does
 PICTURES = (
     (SUBTRACTED, "Subtracted  5", "toggle_subtracted"),
@@ -70,9 +71,16 @@ class RunPanel(QWidget):
         right.addWidget(self.curves, 1)
         layout.addLayout(right, 3)
 
+    def resizeEvent(self, event: object) -> None:  # noqa: N802 - Qt's name
+        """Larger letters on a larger screen."""
+        size_px = round(min(max(self.height() / LINES, LETTERS_PX[0]), LETTERS_PX[1]))
+        self.verdict.setStyleSheet(f"font-weight: bold; font-size: {size_px}px; color: black;")
+        self.why.setStyleSheet(f"font-size: {size_px - 1}px;")
+
     def begin(self) -> None:
         """A run is being followed."""
         self.stop.setText("Stop")
+        self.offer(subjects=(), shown="", pictures=False, followed=False)
         self._paint(None, "Following the run \N{HORIZONTAL ELLIPSIS}")
         self.why.setHtml("")
         self.curves.say("The curves come when the whole run was gone through. The frames can be looked at meanwhile.")
@@ -119,7 +127,6 @@ class RunPanel(QWidget):
         colour = "#9AA4AE" if verdict is None else code_of(SEVERITY_COLOUR[verdict.severity])
         self.tile.setStyleSheet(f"background: {colour}; color: black;")
         self.verdict.setText(text)
-        self.verdict.setStyleSheet("font-weight: bold; font-size: 14px; color: black;")
         self.icon.setVisible(verdict is not None)
         if verdict is not None:
             self.icon.setPixmap(severity_icon(verdict.severity, ICON_PX))
