@@ -7,16 +7,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from build_study import frame, mm
+from build_study import PROFILE, frame, mm
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from marrowpoint.cortex import Cortex
 from marrowpoint.fluoroscopy.prior import load_network
 from marrowpoint.study.evidence import joint_thickness
-from marrowpoint.study.thickness import Fusion, features, fused_thickness, packaged_fusion, parse_fusion
+from marrowpoint.study.thickness import features, fused_thickness, packaged_fusion, parse_fusion
 
-# limits 4 mm off the mean of the medians, whatever else the views say
-PLAIN = [[-4.0, 1, 0, 0, 0], [0.0, 1, 0, 0, 0], [4.0, 1, 0, 0, 0]]
-FUSION = parse_fusion(json.dumps({"model_sha256": "m", "quantiles": {"1": PLAIN, "2": PLAIN, "3": PLAIN}}))
+# each millimetre that the medians lie above a rung adds one to the logit
+RUNGS = [4.0, 8.0, 12.0]
+PLAIN = [1.0, 0.0, 0.0, *(-rung for rung in RUNGS)]
+FUSION = parse_fusion(json.dumps({"model_sha256": "m", "ladder_mm": RUNGS, "single": PLAIN, "several": PLAIN}))
 
 
 def mapped(*values, model="m"):
@@ -29,9 +32,9 @@ def mapped(*values, model="m"):
     ]  # fmt: skip
 
 
-def test_features_are_the_mean_the_range_and_the_mean_spreads():
+def test_features_are_the_means_and_the_range():
     low = replace(mm(10.0, 2.0), lower=5.0)
-    assert features([low, mm(16.0, 4.0)]) == pytest.approx([1.0, 13.0, 6.0, 4.5, 3.0])
+    assert features([low, mm(16.0, 4.0)]) == pytest.approx([13.0, 8.5, 6.0])
 
 
 def test_the_order_of_the_views_changes_nothing():
@@ -39,10 +42,27 @@ def test_the_order_of_the_views_changes_nothing():
     assert features(readings) == pytest.approx(features(readings[::-1]))
 
 
-def test_weights_are_applied_and_the_method_names_the_views():
-    found = fused_thickness([mm(10.0), mm(14.0)], [], FUSION)
-    assert (found.lower, found.value, found.upper) == pytest.approx((8.0, 12.0, 16.0))
+@pytest.mark.parametrize("mean_mm", [9.0, 10.5, 11.66])
+def test_the_lower_limit_lies_where_the_chance_to_be_thicker_is_as_high_as_asked(mean_mm):
+    found = fused_thickness([mm(mean_mm - 1), mm(mean_mm + 1)], [], FUSION)
+    assert 1 / (1 + np.exp(-(mean_mm - found.lower))) == pytest.approx(0.975, abs=1e-4)
+    assert found.value == pytest.approx(mean_mm)
     assert "2 view(s)" in found.method
+
+
+def test_a_thickness_that_may_lie_below_the_lowest_rung_has_no_lower_limit():
+    assert fused_thickness([mm(7.0)], [], FUSION).lower == 0.0
+
+
+def test_nothing_is_called_thicker_than_the_ladder_reaches():
+    found = fused_thickness([mm(40.0)], [], FUSION)
+    assert found.lower == pytest.approx(12.0)
+    assert found.upper == pytest.approx(41.0)
+
+
+def test_thin_bone_has_an_upper_limit_from_the_ladder():
+    found = fused_thickness([mm(1.0, 0.5)], [], FUSION)
+    assert 1 / (1 + np.exp(-(1.0 - found.upper))) == pytest.approx(0.025, abs=1e-4)
 
 
 def test_an_in_plane_width_caps_value_and_limits():
@@ -50,14 +70,12 @@ def test_an_in_plane_width_caps_value_and_limits():
     assert (found.lower, found.value, found.upper) == pytest.approx((7.0, 7.0, 7.0))
 
 
-def test_limits_never_cross_and_never_fall_below_zero():
-    crossed = Fusion(model_sha256="m", quantiles={1: np.array([[9.0, 0, 0, 0, 0], [3.0, 0, 0, 0, 0], [-2.0, 0, 0, 0, 0]])})
-    found = fused_thickness([mm(10.0)], [], crossed)
-    assert (found.lower, found.value, found.upper) == pytest.approx((0.0, 3.0, 9.0))
-
-
-def test_more_views_than_were_fitted_count_as_the_most_that_were():
-    assert fused_thickness([mm(12.0)] * 5, [], FUSION).value == pytest.approx(12.0)
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(0.5, 30), min_size=1, max_size=4), st.lists(st.floats(-3, 3), min_size=6, max_size=6))
+def test_limits_hold_the_value_whatever_the_weights(values, weights):
+    odd = replace(FUSION, single=np.array(weights), several=np.array(weights))
+    found = fused_thickness([mm(value, 0.5) for value in values], [], odd)
+    assert 0 <= found.lower <= found.value <= found.upper
 
 
 def test_no_reading_is_no_thickness():
@@ -77,7 +95,6 @@ def test_a_packaged_fit_is_sound_and_belongs_to_the_packaged_network():
     if fusion is None:
         pytest.skip("this build has no fit: thickness is pooled")
     assert fusion.model_sha256 == load_network(None).sha256
-    assert set(fusion.quantiles) == {1, 2, 3}
-    thin, thick = (fused_thickness([mm(value, 3.0)] * 3, [], fusion) for value in (3.0, 22.0))
-    assert thin.upper < thick.value
-    assert thin.value < thick.lower
+    thin, thick = (fused_thickness([mm(value, 0.5 * value)] * 3, [], fusion) for value in (3.0, 28.0))
+    assert thin.lower < thick.lower
+    assert thick.lower > PROFILE.verdict.thin_below_mm

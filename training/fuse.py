@@ -2,9 +2,10 @@
 
 python training/fuse.py --cache DIR --model FILE.onnx --names studies1 studies2 --out FILE.json
 
-Each set is one CT hip, warped. Every combination of one to three views of a study is a row. A ridge regression gives the
-thickness, a second one how far it errs; the limits lie as many of those off as rows of a left-out set ask for (locally weighted
-conformal prediction, Lei et al. 2018).
+Each set is one CT hip, warped. Every combination of views of a study is a row. The fit is an ordinal regression (proportional
+odds, McCullagh 1980): the chance that the bone is thicker than each rung of a ladder. The map errs alike in all views of one
+hip, by several millimetres where bone is very thick and little where it is thin; a regression of the thickness itself lays the
+former error on the latter. So the ladder ends where bone is surely thick.
 """
 
 from __future__ import annotations
@@ -17,19 +18,18 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import nnls
 
 from marrowpoint.measurement import Measurement
-from marrowpoint.study.thickness import features
+from marrowpoint.study.thickness import Fusion, features, limits
 
-LEVELS = (0.025, 0.5, 0.975)
+LADDER_MM = (2.0, 3.0, 4.5, 5.5, 6.5, 8.0, 9.6, 11.5)
 THICK_MM = 9.6
-RIDGE = 0.05  # holds back weights of features that go together
-LEAST_MM = 0.5  # no fit errs less
+RIDGE = 0.02  # of the number of rows; holds back weights of features that go together
+STEPS = 60
 
 
-def rows_of(studies: list, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Features and true thickness of every combination of `count` views of tips in bone."""
+def rows_of(studies: list, counts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Features and true thickness of every combination of so many views of tips in bone."""
     table, truths = [], []
     for truth, frames in studies:
         readings: list[Measurement] = [
@@ -37,44 +37,40 @@ def rows_of(studies: list, count: int) -> tuple[np.ndarray, np.ndarray]:
         ]
         if truth["thickness_mm"] <= 0:
             continue
-        for some in combinations(readings, count):
-            table.append(features(some))
-            truths.append(truth["thickness_mm"])
+        for count in counts:
+            for some in combinations(readings, count):
+                table.append(features(some))
+                truths.append(truth["thickness_mm"])
     return np.array(table), np.array(truths)
 
 
-def line_and_scale(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of a ridge regression, and of how far it errs: what the views' own spreads and their disagreement explain."""
-    spread = x.std(axis=0)
-    price = RIDGE * len(y) * (spread**2 + 0.01)
-    price[0] = 0
-    line = np.linalg.solve(x.T @ x + np.diag(price), x.T @ y)
-    scale = np.zeros_like(line)
-    telling = [0, *range(2, x.shape[1])]
-    scale[telling] = nnls(x[:, telling], abs(y - x @ line))[0]
-    return line, scale
-
-
-def fit(sets: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Weights (3, F) of all sets; how many scales the limits lie off is what each set asks for that the others did not fit."""
-    line, scale = line_and_scale(*(np.concatenate(parts) for parts in zip(*sets, strict=True)))
-    off = []
-    for k, (x, y) in enumerate(sets):
-        others = [part for j, part in enumerate(sets) if j != k] or [sets[k]]
-        its_line, its_scale = line_and_scale(*(np.concatenate(parts) for parts in zip(*others, strict=True)))
-        off.append((y - x @ its_line) / np.maximum(x @ its_scale, LEAST_MM))
-    below, middle, above = np.quantile(np.concatenate(off), LEVELS)
-    return np.stack([line + z * scale for z in (below, middle, above)])
+def fit(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Weights of the features, then one offset a rung of the ladder: logit of the chance to be thicker (Newton's method)."""
+    middle, spread = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-6)
+    z, rungs, width = (x - middle) / spread, len(LADDER_MM), x.shape[1]
+    design = np.concatenate([np.hstack([z, np.tile(np.eye(rungs)[k], (len(z), 1))]) for k in range(rungs)])
+    thicker = np.concatenate([y >= rung for rung in LADDER_MM]).astype(float)
+    # rungs of one tip are one observation: the price counts tips
+    price = np.concatenate([np.full(width, RIDGE), np.full(rungs, 1e-3)]) * len(y)
+    weights = np.zeros(width + rungs)
+    for _ in range(STEPS):
+        chance = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
+        slope = design.T @ (chance - thicker) + price * weights
+        curve = (design.T * (chance * (1 - chance))) @ design + np.diag(price + 1e-6)
+        weights = weights - np.linalg.solve(curve, slope)
+    slopes = weights[:width] / spread
+    return np.concatenate([slopes, weights[width:] - slopes @ middle])
 
 
 def tell(name: str, weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
     """How a fit does on rows."""
-    low, middle, high = np.sort(np.maximum(x @ weights.T, 0), axis=1).T
-    thick, called = y >= THICK_MM, low >= THICK_MM
-    held, error = (low <= y) & (y <= high), np.median(abs(middle - y))
+    fusion = Fusion(model_sha256="", ladder_mm=np.array(LADDER_MM), single=weights, several=weights)
+    low, high = np.array([limits(row, weights, fusion) for row in x]).T
+    thick, called, thin = y >= THICK_MM, low >= THICK_MM, high < THICK_MM
     print(
-        f"{name}: {len(y)} rows, median error {error:.1f} mm, correlation {np.corrcoef(middle, y)[0, 1]:.2f}, "
-        f"width {np.median(high - low):.1f} mm, held {held.mean():.1%} (below {np.mean(y < low):.1%}), "
+        f"{name}: {len(y)} rows, correlation {np.corrcoef(x[:, 0], y)[0, 1]:.2f}, truth below the lower limit "
+        f"{np.mean(y < low):.1%}, above the upper {np.mean(y > high):.1%}, not thick for sure: {thin[~thick].sum()} of "
+        f"{(~thick).sum()} that are not, {thin[thick].sum()} of {thick.sum()} that are; "
         f"called thick: {called[thick].sum()} of {thick.sum()} thick, {called[~thick].sum()} of {(~thick).sum()} others"
     )
 
@@ -87,15 +83,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     sets = {name: pickle.loads((args.cache / f"{name}_assessed.pkl").read_bytes()) for name in args.names}
-    quantiles = {}
-    for count in (1, 2, 3):
-        rows = {name: rows_of(studies, count) for name, studies in sets.items()}
+    fits = {}
+    for key, counts in (("single", (1,)), ("several", (2, 3))):
+        rows = {name: rows_of(studies, counts) for name, studies in sets.items()}
         for name, (x, y) in rows.items():
             others = [part for other, part in rows.items() if other != name] or [(x, y)]
-            tell(f"{count} view(s), fitted without {name}", fit(others), x, y)
-        quantiles[count] = np.round(fit(list(rows.values())), 5).tolist()
+            tell(f"{key}, fitted without {name}", fit(*map(np.concatenate, zip(*others, strict=True))), x, y)
+        fits[key] = np.round(fit(*map(np.concatenate, zip(*rows.values(), strict=True))), 5).tolist()
     model = hashlib.sha256(args.model.read_bytes()).hexdigest()
-    args.out.write_text(json.dumps({"model_sha256": model, "quantiles": quantiles}, indent=1) + "\n")
+    args.out.write_text(json.dumps({"model_sha256": model, "ladder_mm": LADDER_MM, **fits}) + "\n")
 
 
 if __name__ == "__main__":

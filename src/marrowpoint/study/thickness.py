@@ -1,18 +1,18 @@
 """One thickness of the bone at the tip from what the thickness map says in each view.
 
-How views are put together is no formula but a fit: a regression on simulated needles seen in several views, in hips that the
-network never saw (`training/fuse.py`), so that errors common to the views stay in the interval. A fit holds for one network
+How views are put together is no formula but a fit on simulated needles seen in several views, in hips that the network never
+saw (`training/fuse.py`), so that errors common to the views stay in the interval. A fit holds for one network
 only; for any other `pooled_thickness` serves.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from math import sqrt
+from math import inf, sqrt
 
 import numpy as np
 
@@ -24,8 +24,8 @@ FUSION_FILE = "thickness_fusion.json"
 # errors of one method in several views of one bone go together; half of the variance is taken as shared
 SHARED_VARIANCE = 0.5
 
-# views beyond this many are put together as if they were so many
-MOST_VIEWS = 3
+# logits of the limits of a 95 % interval: the chance to be thicker is 97.5 and 2.5 %
+LIMITS = (3.664, -3.664)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +36,17 @@ class Fusion:
     ----------
     model_sha256 : str
         Hash of the network whose readings were fitted.
-    quantiles : mapping of int to ndarray of shape (3, F)
-        By number of views: weights of the features for lower limit, median and upper limit.
+    ladder_mm : ndarray of shape (R,)
+        Growing thicknesses.
+    single, several : ndarray of shape (F + R,)
+        For one view and for more: weights of the features, then one offset a rung; their sum is the logit of the chance that
+        the bone is thicker than the rung.
     """
 
     model_sha256: str
-    quantiles: Mapping[int, Points]
+    ladder_mm: Points
+    single: Points
+    several: Points
 
 
 def features(readings: Sequence[Measurement]) -> Points:
@@ -54,11 +59,33 @@ def features(readings: Sequence[Measurement]) -> Points:
 
     Returns
     -------
-    ndarray of shape (5,)
-        One, mean and range of the medians, mean distance down to the lower and up to the upper limits [mm].
+    ndarray of shape (3,)
+        Mean of the medians and of the lower limits, range of the medians [mm].
     """
-    lower, value, upper = np.array([(reading.lower, reading.value, reading.upper) for reading in readings]).T
-    return np.array([1.0, value.mean(), np.ptp(value), (value - lower).mean(), (upper - value).mean()])
+    lower, value = np.array([(reading.lower, reading.value) for reading in readings]).T
+    return np.array([value.mean(), lower.mean(), np.ptp(value)])
+
+
+def limits(seen: Points, weights: Points, fusion: Fusion) -> tuple[float, float]:
+    """Lower and upper limit of the thickness [mm] for what is seen.
+
+    Parameters
+    ----------
+    seen : ndarray of shape (F,)
+        As `features`.
+    weights : ndarray of shape (F + R,)
+        Of `fusion`.
+    fusion : Fusion
+
+    Returns
+    -------
+    tuple of float
+        Where the chance to be thicker falls through 97.5 and 2.5 %, between the rungs by straight lines. The lower limit is 0
+        below the lowest rung and no more than the highest; the upper is infinite where even the highest may be passed.
+    """
+    logit = np.minimum.accumulate(weights[: len(seen)] @ seen + weights[len(seen) :])
+    low, high = (float(np.interp(-at, -logit, fusion.ladder_mm)) for at in LIMITS)
+    return (low if logit[0] >= LIMITS[0] else 0.0), (high if logit[-1] <= LIMITS[1] else inf)
 
 
 def fused_thickness(readings: Sequence[Measurement], widths: Sequence[Measurement], fusion: Fusion) -> Measurement | None:
@@ -75,15 +102,18 @@ def fused_thickness(readings: Sequence[Measurement], widths: Sequence[Measuremen
     Returns
     -------
     Measurement or None
-        None without readings. The limits are as wide as left-out hips asked for (locally weighted conformal prediction, Lei et
-        al. 2018).
+        None without readings. Limits by ordinal regression (proportional odds, McCullagh 1980) as far as its ladder reaches,
+        above it the highest upper limit of the views; the value is the mean of the views, held between them.
     """
     if not readings:
         return None
-    weights = fusion.quantiles[min(len(readings), MOST_VIEWS)]
+    weights = fusion.single if len(readings) == 1 else fusion.several
     caps = [width.upper for width in widths if width.unit is Unit.MM]
-    low, middle, high = (float(x) for x in np.sort(np.maximum(weights @ features(readings), 0.0)))
-    lower, value, upper = (min(x, *caps) if caps else x for x in (low, middle, high))
+    lower, upper = limits(features(readings), weights, fusion)
+    if upper == inf:
+        upper = max(lower, *(reading.upper for reading in readings))
+    middle = sum(reading.value for reading in readings) / len(readings)
+    lower, value, upper = (min([x, *caps]) for x in (lower, min(max(middle, lower), upper), upper))
     return Measurement(
         value=value, lower=lower, upper=upper, unit=Unit.MM, bound=Bound.ESTIMATE,
         method=f"thickness maps of {len(readings)} view(s) together",
@@ -103,8 +133,8 @@ def parse_fusion(text: str) -> Fusion:
     Fusion
     """
     table = json.loads(text)
-    quantiles = {int(count): np.array(rows, dtype=np.float64) for count, rows in table["quantiles"].items()}
-    return Fusion(model_sha256=table["model_sha256"], quantiles=quantiles)
+    arrays = {name: np.array(table[name], dtype=np.float64) for name in ("ladder_mm", "single", "several")}
+    return Fusion(model_sha256=table["model_sha256"], **arrays)
 
 
 @cache
