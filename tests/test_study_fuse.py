@@ -77,7 +77,6 @@ def test_bad_news_from_any_one_view_is_enough_and_the_disagreement_is_shown(posi
         pytest.param(({"thickness_mm": 11.0},) * 3, "thickness_not_proven", id="thickness not certain"),
         pytest.param(({"depth_mm": 6.0},) * 3, "depth_not_proven", id="hardly past the cortex"),
         pytest.param(({"depth_mm": 40.0},) * 3, "may_be_through", id="deep enough to be through"),
-        pytest.param(({"depth_mm": 30.0}, {"depth_mm": 30.0}), "depth_not_confirmed", id="one view alone bounds the depth"),
         pytest.param(({"depth_mm": None},) * 3, "no_depth_view", id="entry in no view"),
         pytest.param(({"angles": False},) * 3, "no_angles", id="angles missing"),
         pytest.param(({"flags": (Flag.SCALE_CONFLICT,)},), "scale_conflict", id="scale contradictory"),
@@ -90,6 +89,13 @@ def test_each_missing_proof_forbids_the_right_spot_and_is_named(changes, missing
     assert result.verdict.code is Code.INDETERMINATE
     assert missing in codes(result)
     assert result.verdict.severity is Severity.UNKNOWN
+
+
+def test_a_depth_from_one_view_alone_is_told_to_whoever_confirms():
+    alone = study({"depth_mm": 40.0}, {"depth_mm": 40.0})
+    assert alone.verdict.code is Code.RIGHT_SPOT
+    assert "depth_from_one_view" in codes(alone)
+    assert "depth_from_one_view" not in codes(study())
 
 
 def test_one_view_never_suffices():

@@ -14,7 +14,7 @@ from marrowpoint.profile import Profile
 from marrowpoint.study.evidence import Evidence, certain_side, frame_name, gather, said
 from marrowpoint.study.geometry import separation_deg
 from marrowpoint.study.group import group_positions, zero_view_of
-from marrowpoint.study.rightspot import missing_for_right_spot
+from marrowpoint.study.rightspot import depth_confirmed, missing_for_right_spot
 from marrowpoint.study.sight import sight_of
 from marrowpoint.verdict import Code, Flag, Reason, Verdict
 
@@ -187,7 +187,7 @@ def _verdict(evidence: Evidence, profile: Profile) -> Verdict:
         text = f"Cannot tell: {missing[0].text}"
         return Verdict(code=Code.INDETERMINATE, text=text, flags=flags, reasons=(*missing, *shown))
     flags = (*flags, Flag.AWAITING_CONFIRMATION)
-    return Verdict(code=Code.RIGHT_SPOT, text=TEXTS[Code.RIGHT_SPOT], flags=flags, reasons=(*_proof(evidence), *shown))
+    return Verdict(code=Code.RIGHT_SPOT, text=TEXTS[Code.RIGHT_SPOT], flags=flags, reasons=(*_proof(evidence, profile), *shown))
 
 
 def _frame_reasons(evidence: Evidence) -> tuple[Reason, ...]:
@@ -229,11 +229,15 @@ def _one_view_twice(evidence: Evidence, profile: Profile) -> tuple[Reason, ...]:
     return ()
 
 
-def _proof(evidence: Evidence) -> tuple[Reason, ...]:
+def _proof(evidence: Evidence, profile: Profile) -> tuple[Reason, ...]:
     assert evidence.depth is not None
     assert evidence.thickness is not None
     thickness, depth = evidence.thickness, evidence.depth.smallest
-    return (
+    lengths = (
         Reason(code="bone_thickness", text=f"Bone at the tip {thickness} thick ({thickness.method})."),
         Reason(code="insertion_depth", text=f"Past the entry cortex at most {depth} ({depth.method})."),
     )
+    if depth_confirmed(evidence, profile.study):
+        return lengths
+    text = "Only one view bounds the depth: see in it that the shaft truly enters bone where its outline begins."
+    return (*lengths, Reason(code="depth_from_one_view", text=text))

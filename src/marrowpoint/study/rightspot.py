@@ -131,11 +131,9 @@ def _depth(evidence: Evidence, profile: Profile) -> Iterator[Reason]:
     if found.lower < limits.depth_from_mm:
         text = f"Depth past the cortex is at most {found}; {limits.depth_from_mm:.0f} mm must be certain."
         yield Reason(code="depth_not_proven", text=text)
-    if not _confirmed(evidence, limits):
-        text = "Only one view bounds the depth; bone bulging toward the tube may hide the entry. Take another view across it."
-        yield Reason(code="depth_not_confirmed", text=text)
+    # the value is an upper bound already: no outline can show the needle shallower than it is
     run = float("inf") if evidence.thickness is None else limits.depth_per_thickness * evidence.thickness.value
-    if found.upper > limits.deepest_mm or found.value > run:
+    if found.value > min(run, limits.deepest_mm):
         text = (
             f"The needle may lie {found} deep along its shaft; beyond {min(run, limits.deepest_mm):.0f} mm it may have come "
             "out through the far cortex, which no outline shows. Check with a view along the needle."
@@ -143,8 +141,19 @@ def _depth(evidence: Evidence, profile: Profile) -> Iterator[Reason]:
         yield Reason(code="may_be_through", text=text)
 
 
-def _confirmed(evidence: Evidence, limits: StudyLimits) -> bool:
-    """Whether a second view bounds the depth nearly as tightly: then both see the entry edge on."""
+def depth_confirmed(evidence: Evidence, limits: StudyLimits) -> bool:
+    """Whether a second view bounds the depth nearly as tightly: then both see the entry edge on.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    limits : StudyLimits
+
+    Returns
+    -------
+    bool
+        False forbids no right spot (`docs/accuracy_studies.md`); whoever confirms it is told.
+    """
     if evidence.depth is None or evidence.shaft is None:
         return False
     pairs = zip(evidence.depth.views, evidence.shaft.beam_angles, strict=True)
