@@ -18,6 +18,7 @@ from marrowpoint.runs.assess import assess_run
 from marrowpoint.runs.run import RunAssessment, RunSource, RunTimes
 
 LEAST_FRAMES = 2  # of a multi-frame file that is called a run
+KEPT_FRAMES, KEPT_BYTES = 200, 128 * 2**20  # a short run is decoded once: it is gone through up to five times
 LEAST_STILLS = 4
 STILLS_WITHIN_S = 600.0  # a longer pause between stills ends a run
 PROJECTIONS = {"XA", "RF", "DX", "CR", "DR"}
@@ -91,13 +92,24 @@ def run_source(image: ImageFile, request: RunRequest) -> RunSource:
     """
     facts = read_run_facts(image)
     ended: list[tuple[int, MarrowpointError]] = []
+    kept: list[Frame] = []
+    small = facts.frames <= KEPT_FRAMES
 
     def frames() -> Iterator[Frame]:
+        nonlocal small
+        if small and len(kept) == facts.frames:
+            yield from kept
+            return
         count = 0
         try:
             for frame in _frames(image, request):
                 if ended and count >= ended[0][0]:
                     return
+                if small and count == len(kept):
+                    kept.append(frame)
+                    small = len(kept) * frame.pixels.nbytes <= KEPT_BYTES
+                    if not small:
+                        kept.clear()
                 yield frame
                 count += 1
         except MarrowpointError as error:
