@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--name", required=True)
     parser.add_argument("--seed", type=int, default=41)
+    parser.add_argument("--inside", action="store_true", help="only tips in bone, which is all that the fit of thickness needs")
     args = parser.parse_args()
     cv2.setNumThreads(1)
     network, profile, rng = load_network(args.model), read_profile(None), np.random.default_rng(args.seed)
@@ -80,6 +81,8 @@ def main() -> None:
     studies = []
     for k, truth in enumerate(truths):
         frames = []
+        if args.inside and truth["thickness_mm"] <= 0:
+            continue
         for number, view in enumerate(truth["views"], start=1):
             frame, needle = frame_of(rng, integral[k][number - 1], view, f"{args.name}.{k}", number), needle_of(rng, view)
             if frame is not None:

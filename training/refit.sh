@@ -7,7 +7,7 @@ cache=$(realpath "$1") python=${2:-python}
 export PYTHONPATH=src OMP_NUM_THREADS=1
 model=src/marrowpoint/models/bone_prior.onnx
 for name in studies1 studies2; do
-    "$python" training/assess_studies.py --cache "$cache" --model "$model" --name "$name" &
+    "$python" training/assess_studies.py --cache "$cache" --model "$model" --name "$name" --inside &
 done
 wait
 "$python" training/fuse.py --cache "$cache" --model "$model" --names studies1 studies2 \
