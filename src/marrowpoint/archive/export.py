@@ -48,7 +48,9 @@ class ExportedFile:
     held_back : str
         Reason code; empty where it was exported.
     suspected_writing : int
-        Rows of what looked like writing inside the picture; they were blanked, and a person should look.
+        Rows of what looked like writing inside the picture, blanked or not: a person should look.
+    blanked_writing : int
+        Those of them that were blanked; the others may be anatomy.
     stated_burned_in : bool
         The original's header says that it holds burned-in annotation.
     blanked_part : float
@@ -59,6 +61,7 @@ class ExportedFile:
     path: str = ""
     held_back: str = ""
     suspected_writing: int = 0
+    blanked_writing: int = 0
     stated_burned_in: bool = False
     blanked_part: float = 0.0
 
@@ -149,7 +152,8 @@ def _export(
     words = telling_words(source) | _words_of_name(image)
     _check(clean, words)
     blank = joined([find_blank(frame) for frame in read_frames(image, scale=request.scale)])
-    if request.hold_suspected and blank.rows_of_writing:
+    suspected = blank.rows_of_writing + blank.suspected
+    if request.hold_suspected and suspected:
         raise ArchiveError("suspected_writing", "writing is suspected inside the picture")
     if stated and not blank.mask.any():
         raise ArchiveError("stated_writing", "the header says that something is burned in, and it was not found")
@@ -163,7 +167,8 @@ def _export(
     line = ExportedFile(
         number=number,
         path=path,
-        suspected_writing=blank.rows_of_writing,
+        suspected_writing=suspected,
+        blanked_writing=blank.rows_of_writing,
         stated_burned_in=stated,
         blanked_part=round(float(blank.mask.mean()), 4),
     )

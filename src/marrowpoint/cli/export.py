@@ -58,7 +58,9 @@ def export(
         typer.echo(f"file {number} of {len(lines)} was held back: {reason}", err=True)
     suspected = sum(line.suspected_writing > 0 for line in lines)
     typer.echo(f"{len(lines) - len(back)} files exported to {printable(str(out))}, {len(back)} held back")
-    typer.echo(f"writing was suspected and blanked inside {suspected} of them. Look at every copy before it leaves the house.")
+    blanked = sum(line.blanked_writing > 0 for line in lines)
+    typer.echo(f"writing is suspected inside {suspected} of them, and was blanked in {blanked}; export.json names them.")
+    typer.echo("Look at every copy before it leaves the house.")
     raise typer.Exit(SOME_FAILED if back else OK)
 
 
