@@ -49,8 +49,7 @@ class Hand:
         """Press a key."""
         self.did["keys"] += 1
         window = self.review.window()
-        window.activateWindow()
-        wait(lambda: QApplication.activeWindow() is window)
+        activate(window)
         QTest.keyClick(window, code)
         QApplication.processEvents()
 
@@ -166,6 +165,17 @@ def one_frame(hand: Hand, tips: dict[str, tuple[float, float]], number: int, pic
     hand_s = time.monotonic() - began
     counts = f"{did['keys']} | {did['clicks']} | {did['pulls']}"
     print(f"| {number} | {told} | {counts} | {then:.1f} px | {action} | {waited:.0f} s | {hand_s:.0f} s |", flush=True)
+
+
+def activate(window: QWidget) -> None:
+    """Make a window the active one: a screen without a window manager forgets it after a list was open."""
+    for _ in range(40):
+        if QApplication.activeWindow() is window:
+            return
+        window.activateWindow()
+        QApplication.processEvents()
+        time.sleep(0.05)
+    QApplication.setActiveWindow(window)
 
 
 def wait(until: Callable[[], Any], seconds: float = 900) -> None:

@@ -50,7 +50,7 @@ def test_a_contrast_run_is_followed_and_looked_at(viewer: Any, tmp_path: Path) -
     review.analysis.stop()  # the run alone
     assert review.run_dock.isVisible()
     assert overlays_of(viewer)[1].text.startswith(f"frame 1 of {COUNT}, 0.00 s")
-    assert viewer.dims.axis_labels[0] == f"1 of {COUNT}"
+    assert viewer.dims.axis_labels[0].strip() == f"1 of {COUNT}"
     from_zero = [each for each in review.window().findChildren(QWidget, "slice_label") if each.isVisible()]
     assert from_zero == []
     wait(lambda: review.runs.run is not None)

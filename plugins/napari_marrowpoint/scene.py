@@ -7,6 +7,8 @@ from typing import Any
 from marrowpoint.frame import Calibration, Frame
 from marrowpoint.report.words import scale_words
 
+FIGURE_SPACE = "\u2007"
+
 
 def camera_of(viewer: Any) -> Any:
     """The camera; napari 0.9 moved it."""
@@ -54,4 +56,6 @@ def count_frames(viewer: Any, frame: Frame) -> None:
     """Beside the slider of a run: which frame it is, counted from 1."""
     number, count = frame.reference.frame_number, frame.reference.number_of_frames
     if viewer.dims.ndim > 2 and count > 1:
-        viewer.dims.set_axis_label(0, f"{number} of {count}")
+        # as wide for the first frame as for the last: napari measures the room once
+        padded = str(number).rjust(len(str(count)), FIGURE_SPACE)
+        viewer.dims.set_axis_label(0, f"{padded} of {count}")
