@@ -189,10 +189,13 @@ def test_the_order_of_the_views_changes_nothing_and_bad_news_never_improves(orde
 WIDE = {"code": Code.NOT_ASSESSABLE, "refusal": "too_uncertain"}
 
 
-def test_an_interval_too_wide_for_a_verdict_still_says_outside_where_all_of_it_lies_outside():
-    result = study({**WIDE, "clearance_mm": -9.0, "clearance_u_mm": 5.0})
-    assert result.verdict.code is Code.OUTSIDE_BONE
-    assert any("too uncertain for a verdict of its own" in reason.text for reason in result.verdict.reasons)
+def test_intervals_too_wide_for_a_verdict_say_outside_only_together():
+    outside = {**WIDE, "clearance_mm": -9.0, "clearance_u_mm": 5.0}
+    one, two = study(outside), study(outside, outside)
+    assert one.verdict.code is Code.INDETERMINATE
+    assert "frame_disagrees" in codes(one)
+    assert two.verdict.code is Code.OUTSIDE_BONE
+    assert any("too uncertain for a verdict of its own" in reason.text for reason in two.verdict.reasons)
 
 
 def test_a_tip_that_may_lie_on_either_side_says_nothing():

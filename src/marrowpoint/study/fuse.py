@@ -174,7 +174,8 @@ def _verdict(evidence: Evidence, profile: Profile) -> Verdict:
     shown = (*_frame_reasons(evidence), *evidence.dropped)
     for code, named in DECISIVE.items():
         telling = [frame for frame in evidence.usable if said(frame) is code]
-        if telling:
+        # one wide interval alone proves nothing: every fourth that said outside in held-out hips was on a wrong outline
+        if len(telling) > 1 or any(frame in evidence.adequate for frame in telling):
             reasons = (*_disagreement(evidence, telling), *shown)
             where = ", ".join(frame_name(frame) for frame in telling)
             return Verdict(code=named, text=f"{TEXTS[named]} ({where})", flags=flags, reasons=reasons)
