@@ -1,4 +1,4 @@
-"""Figures of docs/accuracy_runs.md: ``python scripts/bench_run.py contrast|needle|curve|time|memory [--first N] [--count N]``.
+"""Figures of docs/accuracy_runs.md: ``bench_run.py contrast|needle|outline|curve|time|memory [--first N] [--count N]``.
 
 One JSON line a run on stdout, the summary last. Seeds below 1000 were used for tuning; figures use those from 1000 on, with
 other pelves. The needle is found without the learned prior and the scale is the phantom's, so that the run's own errors show.
@@ -11,19 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, XRayAngiographicImageStorage, generate_uid
+from bench_run_cost import told_cost
 
 from marrowpoint.cortex import Cortex
 from marrowpoint.errors import NotAssessable
@@ -34,8 +29,8 @@ from marrowpoint.frame import Calibration, PixelSpacing, SpacingSource
 from marrowpoint.phantom.runs import Background
 from marrowpoint.phantom.runs_contrast import SpreadKind
 from marrowpoint.phantom.runs_scenes import PhantomRun, contrast_run, needle_run, random_background
-from marrowpoint.read import find_images, read_profile
-from marrowpoint.runs.collect import RunRequest, assess_file
+from marrowpoint.read import read_profile
+from marrowpoint.runs.assess import assess_run
 from marrowpoint.runs.contrast import Known, follow_contrast, onset_or_refusal
 from marrowpoint.runs.directions import angle_between_deg
 from marrowpoint.runs.judge_spread import judge_spread
@@ -154,6 +149,34 @@ def needle_record(run: PhantomRun) -> dict:
     }  # fmt: skip
 
 
+def outline_record(run: PhantomRun) -> dict:
+    """The events of the cortex with the program's own outline, from frames to verdict."""
+    frames = list(run.frames())
+    times = RunTimes(seconds=tuple(run.time_s(i) for i in range(len(frames))), origin="phantom", code="")
+    done = assess_run(RunSource(frames=lambda: iter(frames), times=times), profile=PROFILE, network=load_network(None))
+    inside = cv2.distanceTransform(run.background.hip.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    size = run.background.mm_per_px
+    deep = [float(inside[tuple(np.round(run.plan.tip(i, size)).astype(int))]) * size for i in range(len(frames))]
+    truth = {
+        "cortex_reached": next((i for i, d in enumerate(run.plan.depth_mm) if d >= 0), None),
+        "cortex_passed": next((i for i, d in enumerate(deep) if d >= PROFILE.study.cortex_mm), None),
+    }
+    points = () if done.needle is None else done.needle.points
+    found = {} if done.needle is None else {event.code: event for event in done.needle.events}
+    events = {
+        code: None if frame is None or code not in found
+        else [found[code].frame - frame, found[code].earliest <= frame <= found[code].latest]
+        for code, frame in truth.items()
+    }  # fmt: skip
+    return {
+        "seed": run.seed,
+        "verdict": done.verdict.code.value,
+        "followed": None if done.needle is None else round(done.needle.followed_share, 2),
+        "outline": any(point.tip_to_cortex is not None for point in points),
+        "events": events,
+    }
+
+
 def still_tip(frame) -> tuple[float, float] | None:
     try:
         return locate_needle(find_exposure(frame)).tip
@@ -180,6 +203,20 @@ def event_errors(run: PhantomRun, result) -> dict:
 
 
 def summary(kind: str, records: list[dict]) -> dict:
+    if kind == "outline":
+        told = {code: [r["events"][code] for r in records if r["events"][code]] for code in ("cortex_reached", "cortex_passed")}
+        return {
+            "runs": len(records),
+            "with_an_outline": sum(r["outline"] for r in records),
+            **{
+                code: {
+                    "found": len(some),
+                    "within_2": sum(abs(e[0]) <= 2 for e in some),
+                    "in_interval": sum(e[1] for e in some),
+                }
+                for code, some in told.items()
+            },
+        }
     if kind == "needle":
         events = [error for r in records for error in r["events"].values()]
         told = [e for e in events if e is not None]
@@ -231,59 +268,9 @@ def summary(kind: str, records: list[dict]) -> dict:
     }
 
 
-def drawn_file(path: Path, count: int) -> Path:
-    """A phantom run slowed down to so many frames, written piece by piece so that the writer's memory does not count."""
-    run = contrast_run(pelvis(500), SpreadKind.POOL, 7, frames=34)
-    shown = [np.rint(frame.pixels * 4095).astype(np.int16) for frame in run.frames()]
-    rng = np.random.default_rng(7)
-    noise = np.rint(rng.normal(0, 12, shown[0].shape)).astype(np.int16)
-    header = Dataset()
-    header.file_meta = FileMetaDataset()
-    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    header.SOPClassUID, header.SOPInstanceUID = XRayAngiographicImageStorage, generate_uid()
-    header.StudyInstanceUID, header.SeriesInstanceUID, header.Modality = generate_uid(), generate_uid(), "XA"
-    header.Rows, header.Columns = shown[0].shape
-    header.SamplesPerPixel, header.PhotometricInterpretation, header.PixelRepresentation = 1, "MONOCHROME2", 0
-    header.BitsAllocated, header.BitsStored, header.HighBit = 16, 12, 11
-    header.NumberOfFrames, header.FrameTime = count, 100
-    header.ImagerPixelSpacing = [run.background.pitch_mm] * 2
-    header.save_as(path, enforce_file_format=True)
-    with path.open("ab") as file:
-        file.write(b"\xe0\x7f\x10\x00OW\x00\x00" + (2 * count * shown[0].size).to_bytes(4, "little"))
-        for index in range(count):
-            moved = np.roll(noise, tuple(rng.integers(0, 512, 2)), (0, 1))
-            file.write(np.clip(shown[index * len(shown) // count] + moved, 0, 4095).astype("<u2").tobytes())
-    return path
-
-
-def cost(path: Path) -> dict:
-    """Processor time and the most memory of one run, from the file to the verdict; to be called in a fresh process."""
-    cv2.setNumThreads(1)
-    (image,) = find_images([path])
-    network = load_network(None)
-    begin, wall = time.process_time(), time.monotonic()
-    run = assess_file(image, RunRequest(profile=PROFILE, network=network))
-    return {
-        "frames": len(run.references),
-        "verdict": run.verdict.code.value,
-        "followed": None if run.needle is None else round(run.needle.followed_share, 2),
-        "onset": None if run.contrast is None or run.contrast.onset is None else run.contrast.onset + 1,
-        "cpu_s": round(time.process_time() - begin, 1),
-        "wall_s": round(time.monotonic() - wall, 1),
-        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-    }
-
-
-def told_cost(file: Path | None, count: int) -> None:
-    with TemporaryDirectory() as folder, ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
-        path = file or fresh.submit(drawn_file, Path(folder) / "run.dcm", count).result()
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as measured:
-            print(json.dumps(measured.submit(cost, path).result()))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("contrast", "needle", "curve", "time", "memory"))
+    parser.add_argument("what", choices=("contrast", "needle", "outline", "curve", "time", "memory"))
     parser.add_argument("--first", type=int, default=1000)
     parser.add_argument("--count", type=int)
     parser.add_argument("--file", type=Path)
@@ -296,7 +283,9 @@ def main() -> None:
     records = []
     for seed in range(given.first, given.first + given.count):
         background = pelvis(500 + seed % PELVES)
-        if given.what == "needle":
+        if given.what == "outline":
+            record = outline_record(needle_run(background, seed))
+        elif given.what == "needle":
             record = needle_record(needle_run(background, seed))
         elif given.what == "contrast":
             record = contrast_record(contrast_run(background, KINDS[seed % len(KINDS)], seed, frames=34))
