@@ -17,10 +17,9 @@ from marrowpoint.fluoroscopy.locate import locate_needle
 from marrowpoint.fluoroscopy.prior import BoneNetwork, infer_prior
 from marrowpoint.fluoroscopy.segment import segment_bone
 from marrowpoint.frame import Frame
-from marrowpoint.judge import doubtful_needle, judge_frame, not_assessable
+from marrowpoint.judge import doubtful_needle, judge_frame, not_assessable, trusted_lengths
 from marrowpoint.measure import measure_placement
 from marrowpoint.needle import Needle
-from marrowpoint.placement import Placement
 from marrowpoint.profile import Profile
 from marrowpoint.ultrasound.assess import assess_scan
 
@@ -132,9 +131,7 @@ def _assess_fluoroscopy(start: Assessment, profile: Profile, network: BoneNetwor
     except NotAssessable as error:
         refused = replace(done, verdict=not_assessable(error))
         return refused if done.needle is not None else _bone_alone(refused, prior)
-    if cortex.confidence < profile.verdict.min_bone_confidence:
-        placement = Placement(calibration=done.calibration)  # a length from an outline nobody trusts would be believed
-    return replace(done, placement=placement, verdict=verdict)
+    return replace(done, placement=trusted_lengths(placement, cortex, profile.verdict), verdict=verdict)
 
 
 def _bone_alone(done: Assessment, prior: BonePrior | None) -> Assessment:

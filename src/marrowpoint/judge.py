@@ -116,6 +116,31 @@ def doubtful_needle(needle: Needle) -> Verdict:
     return _verdict(Code.NOT_ASSESSABLE, "Cannot tell: no needle is certain enough; mark it by hand", flags, reason)
 
 
+def trusted_lengths(placement: Placement, cortex: Cortex, limits: VerdictLimits) -> Placement:
+    """Leave out the lengths that would be believed although their outline is doubtful.
+
+    Parameters
+    ----------
+    placement : Placement
+    cortex : Cortex
+        The outline it was measured on.
+    limits : VerdictLimits
+
+    Returns
+    -------
+    Placement
+        Whole from ``min_bone_confidence`` on; down to ``measure_bone_confidence`` only the distance of the tip with its wide
+        interval, so that a person sees what the refusal rests on; below that nothing but the scale.
+    """
+    if cortex.confidence >= limits.min_bone_confidence:
+        return placement
+    if cortex.confidence < limits.measure_bone_confidence:
+        return Placement(calibration=placement.calibration)
+    return Placement(
+        calibration=placement.calibration, tip_to_cortex=placement.tip_to_cortex, nearest_cortex=placement.nearest_cortex
+    )
+
+
 def _refusal(needle: Needle, cortex: Cortex, placement: Placement, limits: VerdictLimits) -> Reason | None:
     """First reason why nothing may be said, if any."""
     if needle.confidence < limits.min_needle_confidence:

@@ -25,6 +25,7 @@ class VerdictLimits:
     depth_warning_mm: float
     complementary_from_deg: float
     min_bone_confidence: float
+    measure_bone_confidence: float
     min_needle_confidence: float
 
 

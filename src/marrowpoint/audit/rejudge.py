@@ -22,7 +22,7 @@ from marrowpoint.audit.store import DATABASE, audit_facts, open_audit, procedure
 from marrowpoint.audit.task import Job, program_fingerprint, record_text
 from marrowpoint.audit.work import THIN_GRID_MM
 from marrowpoint.errors import InvalidAudit, NotAssessable
-from marrowpoint.judge import doubtful_needle, judge_frame, not_assessable
+from marrowpoint.judge import doubtful_needle, judge_frame, not_assessable, trusted_lengths
 from marrowpoint.measurement import Bound, Measurement, Unit
 from marrowpoint.placement import Placement
 from marrowpoint.profile import Profile
@@ -119,9 +119,7 @@ def judge_again(stored: StoredFrame, profile: Profile, *, measured_thin_mm: floa
         verdict = judge_frame(needle, cortex, placement, before.frame.view, profile)
     except NotAssessable as error:
         return replace(before, verdict=not_assessable(error))
-    if cortex.confidence < limits.min_bone_confidence:
-        placement = Placement(calibration=before.calibration)
-    return replace(before, placement=placement, verdict=verdict)
+    return replace(before, placement=trusted_lengths(placement, cortex, limits), verdict=verdict)
 
 
 def _check(facts: dict[str, Any], profile: Profile) -> None:

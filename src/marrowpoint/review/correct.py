@@ -13,10 +13,9 @@ from marrowpoint.calibrate import reconcile, spacing_from_needle
 from marrowpoint.cortex import Cortex
 from marrowpoint.errors import NotAssessable
 from marrowpoint.frame import Calibration, Frame, ViewOrigin
-from marrowpoint.judge import judge_frame, not_assessable
+from marrowpoint.judge import judge_frame, not_assessable, trusted_lengths
 from marrowpoint.measure import measure_placement
 from marrowpoint.needle import Needle
-from marrowpoint.placement import Placement
 from marrowpoint.profile import Profile, ReviewLimits
 from marrowpoint.read import read_profile
 from marrowpoint.review.corrections import Corrections
@@ -108,9 +107,7 @@ def _without_doubtful_map(cortex: Cortex, found: Cortex | None, profile: Profile
 def _judged(done: Assessment, needle: Needle, cortex: Cortex, profile: Profile, quick: bool) -> Assessment:
     placement = measure_placement(cortex, needle, done.calibration, profile, quick=quick)
     verdict = judge_frame(needle, cortex, placement, done.frame.view, profile)
-    if cortex.confidence < profile.verdict.min_bone_confidence:
-        placement = Placement(calibration=done.calibration)  # a length from an outline nobody trusts would be believed
-    return replace(done, placement=placement, verdict=verdict)
+    return replace(done, placement=trusted_lengths(placement, cortex, profile.verdict), verdict=verdict)
 
 
 def _header(frame: Frame, corrections: Corrections, profile: Profile, limits: ReviewLimits) -> Calibration:
