@@ -83,6 +83,30 @@ CONFIRMED = own("CONFIRMED", "Confirmed by a person")
 AWAITING = own("AWAITING", "Awaiting confirmation by a person")
 DISPUTED = own("DISPUTED", "A person decided otherwise")
 
+# A run: contrast over time, and the needle's way.
+CONTRAST = own("CONTRAST", "Contrast in the run")
+SEEN = own("SEEN", "Seen")
+NOT_SEEN = own("NOT_SEEN", "Not seen, which does not exclude it")
+ONSET_FRAME = own("ONSET_FRAME", "First frame with contrast")
+ONSET_TIME = own("ONSET_TIME", "First contrast, after the first frame")
+CONTRAST_AREA = own("CONTRAST_AREA", "Largest area of the contrast, projected")
+CONTRAST_FRONT = own("CONTRAST_FRONT", "Farthest contrast from the needle tip, projected")
+FRONT_POINT = own("FRONT_POINT", "Farthest contrast")
+TIME_TO_PEAK = own("TIME_TO_PEAK", "From first to most contrast")
+WASHOUT = own("WASHOUT", "Part of the contrast that was gone at the end")
+LEAK = own("LEAK", "Contrast back along the needle")
+IN_BONE = own("IN_BONE", "Part of the contrast over the outline of the bone")
+IN_TARGET = own("IN_TARGET", "Part of the contrast inside of the target drawn")
+LEAST_DENSITY = own("LEAST_DENSITY", "Density that a line of 1 mm needed to be seen")
+RESIDUAL = own("RESIDUAL", "Motion left after registration, median")
+FOLLOWED = own("FOLLOWED", "Part of the frames in which the needle was followed")
+TRAVEL = own("TRAVEL", "Way of the needle tip along its shaft, projected")
+TIMES = own("TIMES", "Source of the times")
+EVENT = own("EVENT", "Event")
+DIRECTION = own("DIRECTION", "Direction of the contrast")
+FRAMES, SECONDS = Code("{frame}", "UCUM", "frame"), Code("s", "UCUM", "s")
+AREAS: dict[str, Code] = {"mm": Code("mm2", "UCUM", "mm2"), "px": Code("{pixels}2", "UCUM", "square pixels")}
+
 # Values written into other people's archives: they never change their meaning.
 _VERDICTS: dict[VerdictCode, Code] = {
     VerdictCode.OUTSIDE_BONE: own("OUTSIDE_BONE", "Needle tip projected outside of the bone"),
@@ -98,6 +122,12 @@ _VERDICTS: dict[VerdictCode, Code] = {
     VerdictCode.AT_OR_BEYOND_CORTEX: own("AT_OR_BEYOND", "Needle tip at the bone surface or beyond, depth unknown"),
     VerdictCode.RIGHT_SPOT: own("RIGHT_SPOT", "Right spot in two views"),
     VerdictCode.THIN_BONE: own("THIN_BONE", "Thin bone"),
+    VerdictCode.VASCULAR_PATTERN_SEEN: own("VASC_PATTERN", "Contrast runs off in a vein-like line"),
+    VerdictCode.SPREAD_AT_TARGET: own("SPREAD_AT_TARGET", "Contrast spreads at the target"),
+    VerdictCode.LOCAL_POOL: own("LOCAL_POOL", "Contrast pools at the needle tip"),
+    VerdictCode.SPREAD_AWAY: own("SPREAD_AWAY", "Contrast spreads away from the needle tip"),
+    VerdictCode.NO_CONTRAST_SEEN: own("NO_CONTRAST_SEEN", "No contrast seen, which does not exclude it"),
+    VerdictCode.NEEDLE_FOLLOWED: own("NEEDLE_FOLLOWED", "Needle followed; no statement on contrast"),
 }
 
 

@@ -48,8 +48,9 @@ ALWAYS = ("tip_to_cortex", "insertion_depth", "bone_thickness", "thin_bone_margi
 
 
 def build_report(
-    frames: Sequence[Record], studies: Sequence[Record], sources: Mapping[str, Dataset], reviews: Mapping[str, Review]
-) -> Dataset:
+    frames: Sequence[Record], studies: Sequence[Record], sources: Mapping[str, Dataset], reviews: Mapping[str, Review],
+    runs: Sequence[tuple[Record, MeasurementsAndQualitativeEvaluations]] = (),
+) -> Dataset:  # fmt: skip
     """Build the report of one study.
 
     Parameters
@@ -63,18 +64,20 @@ def build_report(
     reviews : mapping of str to Review
         By `frame_key`. The report is COMPLETE and VERIFIED only if persons accepted every frame in it; else it stays
         PARTIAL and UNVERIFIED.
+    runs : sequence of (dict, MeasurementsAndQualitativeEvaluations)
+        Run records with their groups. Nobody confirms a run by its frames: a report with one stays UNVERIFIED.
 
     Returns
     -------
     Dataset
         A Comprehensive SR, ready to be saved.
     """
-    verified = all(frame_key(record) in reviews and reviews[frame_key(record)].agrees for record in frames)
+    verified = not runs and all(frame_key(record) in reviews and reviews[frame_key(record)].agrees for record in frames)
     decisions = [reviews[frame_key(record)] for record in frames] if verified else []
     raters = sorted({rater for review in decisions for rater in review.raters})
     evidence = list({str(source.SOPInstanceUID): source for source in sources.values()}.values())
     groups = [_frame_group(record, sources[frame_key(record)], reviews.get(frame_key(record))) for record in frames]
-    groups += [_study_group(record, frames, sources) for record in studies]
+    groups += [_study_group(record, frames, sources) for record in studies] + [group for _, group in runs]
     provenance = frames[0]["provenance"]
     content = MeasurementReport(
         observation_context=_observers(frames[0], raters),
@@ -91,7 +94,7 @@ def build_report(
         content=content[0],
         series_instance_uid=derived_uid("sr", study_uid),
         series_number=SERIES_NUMBER,
-        sop_instance_uid=derived_uid("sr", list(frames), list(studies), decided),
+        sop_instance_uid=derived_uid("sr", list(frames), list(studies), decided, *([record for record, _ in runs] or ())),
         instance_number=1,
         manufacturer=MANUFACTURER,
         manufacturer_model_name="marrowpoint",
@@ -162,13 +165,13 @@ def _frame_group(record: Record, source: Dataset, review: Review | None) -> Meas
             identifier=f"Frame {record['source']['frame']} of instance {source.get('InstanceNumber') or '-'}",
         ),
         finding_type=codes.NEEDLE,
-        algorithm_id=_algorithm(record),
+        algorithm_id=algorithm_of(record),
         finding_sites=[FindingSite(codes.ILIUM, laterality=codes.SIDES.get(record["view"].get("side") or ""))],
         measurements=measurements or None,
         qualitative_evaluations=_evaluations(record, review),
         source_images=[SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID, numbers)],
     )
-    _say(group, _texts(record, review))
+    say(group, _texts(record, review))
     return group
 
 
@@ -191,13 +194,13 @@ def _study_group(
             identifier=f"Needle position in {len(shown)} frame(s)",
         ),
         finding_type=codes.NEEDLE,
-        algorithm_id=_algorithm(record),
+        algorithm_id=algorithm_of(record),
         finding_sites=[FindingSite(codes.ILIUM)],
         measurements=measurements or None,
         qualitative_evaluations=_evaluations(record, None),
         source_images=images or None,
     )
-    _say(group, _texts(record, None))
+    say(group, _texts(record, None))
     return group
 
 
@@ -205,7 +208,8 @@ def _frame_numbers(source: Dataset, record: Record) -> list[int] | None:
     return [record["source"]["frame"]] if source.get("NumberOfFrames") else None
 
 
-def _algorithm(record: Record) -> AlgorithmIdentification:
+def algorithm_of(record: Record) -> AlgorithmIdentification:
+    """Program, profile and model of a record."""
     made = record["provenance"]
     return AlgorithmIdentification(
         name="marrowpoint",
@@ -312,7 +316,8 @@ def _texts(record: Record, review: Review | None) -> list[tuple[Code, str]]:
     return told
 
 
-def _say(group: MeasurementsAndQualitativeEvaluations, texts: Sequence[tuple[Code, str]]) -> None:
+def say(group: MeasurementsAndQualitativeEvaluations, texts: Sequence[tuple[Code, str]]) -> None:
+    """Put sentences into a group."""
     # TID 1501 allows sentences beside the codes; the library has no argument for them
     for name, text in texts:
         item = TextContentItem(name=name, value=text, relationship_type=hd.sr.RelationshipTypeValues.CONTAINS)

@@ -27,6 +27,7 @@ class _Study:
     frames: list[Record]
     positions: list[Record]
     sources: dict[str, Dataset]
+    runs: list[Record]
 
 
 def write_dicom(
@@ -93,8 +94,15 @@ def _studies(material: DicomMaterial, left_out: list[tuple[str, str]]) -> list[_
         frames[uid].append(record)
         sources[uid][frame_key(record)] = source
     positions = [record for record in material.records if record["record"] == "study"]
+    runs = [record for record in material.records if record["record"] == "run"]
     return [
-        _Study(uid=uid, frames=found, positions=[p for p in positions if _about(p, found)], sources=sources[uid])
+        _Study(
+            uid=uid,
+            frames=found,
+            positions=[p for p in positions if _about(p, found)],
+            sources=sources[uid],
+            runs=[run for run in runs if run["source"]["study_instance_uid"] == found[0]["source"]["study_instance_uid"]],
+        )
         for uid, found in frames.items()
     ]
 
@@ -122,9 +130,12 @@ def _objects(
     # highdicom is imported here, so that the rest of the package works without it
     from marrowpoint.archive.documents import build_capture, build_pdf  # noqa: PLC0415
     from marrowpoint.archive.structured import build_report  # noqa: PLC0415
+    from marrowpoint.archive.structured_run import run_group  # noqa: PLC0415
 
     with quiet():
-        yield "SR", build_report(study.frames, study.positions, study.sources, material.reviews)
+        made = [(record, run_group(record, study.sources)) for record in study.runs]
+        groups = [(record, group) for record, group in made if group is not None]
+        yield "SR", build_report(study.frames, study.positions, study.sources, material.reviews, groups)
     for number, record in enumerate(study.frames, 1):
         key = frame_key(record)
         overlay = material.overlays.get(key)

@@ -12,7 +12,7 @@ from marrowpoint.archive.export import ExportRequest, export_frames, held_back
 from marrowpoint.archive.material import DicomMaterial, frame_key
 from marrowpoint.archive.pseudonym import forgotten_pseudonyms
 from marrowpoint.archive.write import write_dicom
-from marrowpoint.audit.store import frame_records, study_records
+from marrowpoint.audit.store import frame_records, run_records, study_records
 from marrowpoint.cli.dicom import read_records, reviews_of
 from marrowpoint.profile import Profile
 from marrowpoint.read import ImageFile
@@ -47,11 +47,14 @@ def write_objects(
     studies: dict[str, list[Record]] = {}
     for record in study_records(db):
         studies.setdefault(record["study_instance_uid"], []).append(record)
+    runs: dict[str, list[Record]] = {}
+    for record in run_records(db):
+        runs.setdefault(record["source"]["study_instance_uid"], []).append(record)
     count = 0
     for uid, positions in studies.items():
         frames = list(frame_records(db, uid))
         material = DicomMaterial(
-            records=[*frames, *positions],
+            records=[*frames, *positions, *runs.get(uid, ())],
             sources=sources,
             overlays={frame_key(record): out / record["overlay"] for record in frames},
             reviews=reviews_of(frames, entries),
