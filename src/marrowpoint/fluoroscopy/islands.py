@@ -18,8 +18,9 @@ from marrowpoint.needle import Needle
 CLIPPED = 0.004  # attenuation up to which a pixel of 8 bits is burnt out
 LEAST_AIR = 0.05  # of the field: less burnt-out air hides no needle
 THICKEST = 0.036  # of the frame's longest side: wider than an 8G needle in a field of 12 cm
-LEAST_WIDTH_PX, LEAST_AREA_PX, LEAST_PEAK = 2.0, 40, 0.06  # size, and height (of the full range) of anything worth a look
-SLIM, SOLID = 1.7, 0.4  # length over width, and share of that box that is filled: an empty bore leaves a fork
+LEAST_WIDTH_PX, LEAST_AREA_PX, LEAST_PEAK = 5.0, 40, 0.06  # size, and height (of the full range) of anything worth a look
+SLIM, LONG = 1.7, 6.0  # length over width; a longer piece is a bar, and may be torn at both ends
+SOLID = 0.4  # share of that box that is filled: an empty bore leaves a fork
 ALONE = 0.7  # share of the surroundings that is burnt out: the tip may touch the skin
 SEEN_WIDTH = (0.4, 1.15)  # of the declared width: the thin rim of a shaft is burnt out, too
 TOWARD_BODY = 0.4  # of the length, by which the tip is nearer the body than the other end
@@ -76,7 +77,7 @@ def _measured(
     axis = axes[:, 1]
     along = (points - middle) @ axis
     width, length = float(np.sqrt(12 * spread[0])), float(np.ptp(along)) + 1
-    if width < LEAST_WIDTH_PX or length < SLIM * width or len(points) < SOLID * length * width:
+    if width < LEAST_WIDTH_PX or not SLIM < length / width < LONG or len(points) < SOLID * length * width:
         return None
     if expected is not None and not SEEN_WIDTH[0] * expected < width < SEEN_WIDTH[1] * expected:
         return None

@@ -30,13 +30,14 @@ GAP = 2.0  # fall of that sum, a width without any shaft, where the search ends:
 LEAST_SHARE, MOST_SHARE = 0.12, 1.6  # of the contrast behind the end: bone edges have any contrast, a shaft keeps its own
 LEAST_SIDE = 0.3  # of the height, that must be left over the higher flank
 LEAST_NOISE = 1e-4
+HALF_LEVEL = 0.002  # half a grey level of 8 bits: a fainter shaft could end or go on
 STEP_WIDTHS = 0.1
 WHITE = 0.996  # attenuation from which a pixel of 8 bits is burnt in: metal there adds nothing
 HIDDEN_AHEAD, HIDDEN_SIDE = (0.3, 2.0), 0.8  # widths beyond a tip and to its sides that must not be burnt in
 HIDDEN = (0.3, 0.8)  # share of that which is burnt in: from where a tip is doubted, and not believed at all
 # Widths behind a tip where its shaft must stand out from the lines beside, and where it is compared with itself
 LAST, EARLIER = (0.7, 1.7), (4.0, 6.0)
-CLEAR_LAST, FADED = (2.0, 3.5), (0.3, 0.5)  # noise SDs, and share of the height earlier: from no belief to full belief
+CLEAR_LAST, FADED = (1.8, 3.0), (0.3, 0.5)  # noise SDs, and share of the height earlier: from no belief to full belief
 STARK = (6.0, 12.0)  # noise SDs from which a shaft may fade as it likes: it would still be seen if it went on
 
 
@@ -130,7 +131,7 @@ def tip_seen(exposure: Exposure, shaft: Shaft, tip_px: float, *, at_stop: bool) 
     bands = _Bands(exposure, shaft, tip_px + inward * back, step)
     height = bands.height(0.0)
     last, earlier = ((back >= low * width) & (back < high * width) for low, high in (LAST, EARLIER))
-    clear = float(height[last].mean() / bands.noise()[back < 0].mean())
+    clear = float(height[last].mean()) / bands.typical_noise(back < 0)
     share = float(height[last].mean() / max(float(height[earlier].mean()), LEAST_NOISE)) if earlier.any() else 1.0
     hidden = hidden_share(exposure, shaft.point(tip_px), (inward * shaft.axis[0], inward * shaft.axis[1]), width)
     steady = max(float(np.interp(share, FADED, (0.0, 1.0))), float(np.interp(clear, STARK, (0.0, 1.0))))
@@ -178,6 +179,12 @@ class _Bands:
         run = max(1, round(NOISE_RUN * self.width / self.step))
         smooth = np.asarray(cv2.blur(spread[:, None], (1, run), borderType=cv2.BORDER_REPLICATE), np.float64)[:, 0]
         return np.asarray(np.maximum(smooth, LEAST_NOISE))
+
+    def typical_noise(self, where: NDArray[np.bool_]) -> float:
+        """The same at the median line over a stretch: one strong edge beside the shaft hides nothing on it."""
+        lines = [side * offset for offset in BESIDE for side in (-1.0, 1.0)]
+        spread = [float(np.sqrt(np.mean(self.height(line)[where] ** 2))) for line in lines]
+        return max(float(np.median(spread)), HALF_LEVEL)
 
     def lower_side(self, where: NDArray[np.bool_]) -> float:
         """Height over the higher flank as a share of the height over both; near 0 at a single edge along the line.
