@@ -26,7 +26,7 @@ import numpy as np
 from qtpy.QtCore import QEvent, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QComboBox, QWidget
+from qtpy.QtWidgets import QApplication, QWidget
 
 from marrowpoint.review import read_entries
 from marrowpoint.review.launch import ReviewRequest
@@ -49,7 +49,8 @@ class Hand:
         """Press a key."""
         self.did["keys"] += 1
         window = self.review.window()
-        activate(window)
+        window.activateWindow()
+        wait(lambda: QApplication.activeWindow() is window)
         QTest.keyClick(window, code)
         QApplication.processEvents()
 
@@ -59,15 +60,6 @@ class Hand:
         if words:
             QTest.keyClicks(self.review.panel.line, words)
         QTest.keyClick(self.review.panel.line, Qt.Key.Key_Return)
-        QApplication.processEvents()
-
-    def choose(self, box: QComboBox, index: int) -> None:
-        """Open a list with one click and choose with another."""
-        self.did["clicks"] += 2
-        QTest.mouseClick(box, Qt.MouseButton.LeftButton)
-        wait(box.view().isVisible)
-        item = box.view().visualRect(box.model().index(index, 0)).center()
-        QTest.mouseClick(box.view().viewport(), Qt.MouseButton.LeftButton, pos=item)
         QApplication.processEvents()
 
     def pull(self, start: Any, end: Any) -> None:
@@ -105,14 +97,12 @@ def main() -> None:
                 shutil.copy(path, folder / path.name)
         viewer.window.resize(1280, 800)
         make_room(viewer)
-        review = open_review(viewer, [folder], ReviewRequest(folder=folder))
+        review = open_review(viewer, [folder], ReviewRequest(folder=folder, outer_diameter_mm=asked.needle))
         wait(lambda: review.desk.shown is not None)
         hand = Hand(review)
         print(f"start to first verdict: {time.monotonic() - began:.0f} s, processor {time.process_time() - used:.0f} s\n")
-        if asked.needle:
-            state_needle(hand, asked.needle)
-        print("| frame | found tip off by | keys | clicks | pulls | then off by | ledger | wait | hand |")
-        print("|---" * 9 + "|")
+        print("| frame | found tip off by | keys | pulls | then off by | ledger | wait | hand |")
+        print("|---" * 8 + "|")
         for number in range(len(tips)):
             one_frame(hand, tips, number + 1, asked.pictures)
         print(f"\nall: {dict(hand.did)}, {time.monotonic() - began:.0f} s, processor {time.process_time() - used:.0f} s")
@@ -124,17 +114,11 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("tips", type=Path)
-    parser.add_argument("--needle", default="", help="outer diameter that the person states [mm]")
+    parser.add_argument(
+        "--needle", type=float, help="outer diameter, stated at the start as by marrowpoint review --needle [mm]"
+    )
     parser.add_argument("--pictures", type=Path, help="where to save the window before each decision")
     return parser.parse_args()
-
-
-def state_needle(hand: Hand, outer_mm: str) -> None:
-    before = hand.did.copy()
-    box = hand.review.panel.needle
-    hand.choose(box, box.count() - 1)
-    hand.write(outer_mm)
-    print(f"the needle, once for the study: {dict(hand.did - before)}\n")
 
 
 def one_frame(hand: Hand, tips: dict[str, tuple[float, float]], number: int, pictures: Path | None) -> None:
@@ -163,19 +147,8 @@ def one_frame(hand: Hand, tips: dict[str, tuple[float, float]], number: int, pic
     did = hand.did - before
     told = "none" if off is None else f"{off:.1f} px"
     hand_s = time.monotonic() - began
-    counts = f"{did['keys']} | {did['clicks']} | {did['pulls']}"
+    counts = f"{did['keys']} | {did['pulls']}"
     print(f"| {number} | {told} | {counts} | {then:.1f} px | {action} | {waited:.0f} s | {hand_s:.0f} s |", flush=True)
-
-
-def activate(window: QWidget) -> None:
-    """Make a window the active one: a screen without a window manager forgets it after a list was open."""
-    for _ in range(40):
-        if QApplication.activeWindow() is window:
-            return
-        window.activateWindow()
-        QApplication.processEvents()
-        time.sleep(0.05)
-    QApplication.setActiveWindow(window)
 
 
 def wait(until: Callable[[], Any], seconds: float = 900) -> None:

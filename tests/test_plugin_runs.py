@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from run_files import COUNT, FRAME_MS, PLACE, POOL_FRAME, contrast_file
 
+from marrowpoint.review.launch import ReviewRequest
 from marrowpoint.runs.judge_spread import NEVER_ABSENT
 from marrowpoint.verdict import Code
 
@@ -27,6 +28,7 @@ from review_window import Mouse, begin, idle, key, wait
 
 from napari_marrowpoint.layers import BEFORE, RUN, SUBTRACTED
 from napari_marrowpoint.scene import overlays_of
+from napari_marrowpoint.window import open_review
 
 pytestmark = pytest.mark.gui
 SAMPLES = Path(__file__).parents[1] / "sample_dicom"
@@ -99,13 +101,13 @@ def test_following_is_stopped_and_begun_again_and_a_still_has_no_dock(viewer: An
     folder.mkdir()
     contrast_file(folder / "a.dcm")
     shutil.copy(SAMPLES / "us_above_cortex.dcm", folder / "b.dcm")
-    review = begin(viewer, folder)
-    wait(lambda: len(review.desk.session) == COUNT + 1)
-    review.analysis.stop()
-    wait(lambda: review.runs.busy)
+    review = open_review(viewer, [folder], ReviewRequest(folder=folder, rater="A. Reader"))
+    wait(lambda: review.desk.place is not None)
+    assert review.runs.busy
     assert not review.run_panel.stop.isHidden()
     QTest.mouseClick(review.run_panel.stop, Qt.MouseButton.LeftButton)
-    wait(lambda: not review.runs.busy)
+    wait(lambda: not review.runs.busy and len(review.desk.session) == COUNT + 1)
+    review.analysis.stop()
     assert "Stopped" in review.run_panel.verdict.text()
     assert review.runs.run is None
     key(review, Qt.Key.Key_5)
@@ -140,8 +142,10 @@ def test_a_pull_on_a_frame_of_a_run_with_a_scale_goes_where_the_mouse_goes(viewe
 
 
 def test_closing_while_a_run_is_followed_leaves_no_thread(viewer: Any, tmp_path: Path) -> None:
-    review = begin(viewer, contrast_file(tmp_path / "run.dcm"))
-    wait(lambda: review.runs.busy)
+    path = contrast_file(tmp_path / "run.dcm")
+    review = open_review(viewer, [path], ReviewRequest(folder=path))
+    wait(lambda: review.desk.place is not None)
+    assert review.runs.busy
     runs, analysis = review.runs, review.analysis
     review.shut()
     assert review.run_panel.curves.curves == ()
