@@ -111,11 +111,11 @@ def folder(viewer: napari.Viewer, place: Path) -> None:
     many.mkdir()
     for number in range(FOLDER_FRAMES):
         shutil.copy(SAMPLES / "us_above_cortex.dcm", many / f"{number:03d}.dcm")
-    gaps, last = [0.0], [time.perf_counter()]
+    gaps, last = [(0.0, 0.0)], [(time.perf_counter(), time.thread_time())]
 
     def tick() -> None:
-        now = time.perf_counter()
-        gaps.append(now - last[0])
+        now = time.perf_counter(), time.thread_time()
+        gaps.append((now[0] - last[0][0], now[1] - last[0][1]))
         last[0] = now
 
     timer = QTimer()
@@ -130,7 +130,8 @@ def folder(viewer: napari.Viewer, place: Path) -> None:
     listed = time.perf_counter() - start
     wait(lambda: time.perf_counter() - start > listed + 5)
     print(f"{FOLDER_FRAMES} frames: call returned after {opened:.2f} s, first verdict after {first:.1f} s, all listed after "
-          f"{listed:.1f} s, longest time without the window answering {max(gaps):.2f} s")  # fmt: skip
+          f"{listed:.1f} s, longest time without the window answering {max(gap[0] for gap in gaps):.2f} s by the clock, "
+          f"{max(gap[1] for gap in gaps):.2f} s of its own thread's processor time")  # fmt: skip
     review.shut()
 
 

@@ -115,7 +115,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("folder", type=Path)
     parser.add_argument("tips", type=Path)
     parser.add_argument(
-        "--needle", type=float, help="outer diameter, stated at the start as by marrowpoint review --needle [mm]"
+        "--needle", type=float, help="outer diameter [mm], as with marrowpoint review --needle"
     )
     parser.add_argument("--pictures", type=Path, help="where to save the window before each decision")
     return parser.parse_args()
