@@ -1,6 +1,6 @@
 """What the study level says of simulated studies, by true placement.
 
-python training/judge_studies.py --cache DIR --names studies1 studies2 hard1 hard2     (after assess_studies.py, without --inside)
+python training/judge_studies.py --cache DIR --names studies1 hard1     (after assess_studies.py, without --inside)
 """
 
 from __future__ import annotations
