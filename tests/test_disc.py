@@ -1,5 +1,6 @@
 """A needle along the beam: a disc, and what is none."""
 
+from dataclasses import replace
 from functools import cache
 
 import cv2
@@ -47,6 +48,49 @@ def test_a_needle_along_the_beam_is_said_to_be_end_on():
     with pytest.raises(NotAssessable) as caught:
         locate_needle(exposure, expected_width_px=width)
     assert caught.value.code == "end_on"
+
+
+def seen_scene(toward_tube=True):
+    """The same in 18 mm of bone, a degree beside the beam: a stretched spot under or over its hub."""
+    bone = HipBone()
+    near, far = bone.surface_point(-88, 80, 0.0), bone.surface_point(-88, 80, 1.0)
+    tip = near + (far - near) * 0.5 * bone.plate_thickness_mm(-88, 80)
+    centre = 0.55 * tip + 0.45 * bone.surface_point(-60, 74)
+    beam = ConeBeam(shape=(384, 384), pitch_mm=205 / 384, primary_deg=-20.0, secondary_deg=5.0)
+    along = tip - (centre + beam.source)
+    along = (along / np.linalg.norm(along) + (0.012, -0.006, 0.01)) * (1 if toward_tube else -1)
+    return Scene(
+        beam=beam,
+        needle=PhantomNeedle(tip=tuple(tip), toward_hub=tuple(along), outer_diameter_mm=DIAMETER_MM),
+        centre=tuple(centre),
+        exposition=Exposition(counts=180.0),
+        seed=61,
+    )
+
+
+@cache
+def seen_end_on_over_thick_bone(toward_tube):
+    return render_scene(seen_scene(toward_tube))
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+@pytest.mark.parametrize("toward_tube", [True, False])
+def test_a_needle_along_the_beam_is_seen_over_thick_bone(toward_tube, inverted):
+    phantom = seen_end_on_over_thick_bone(toward_tube)
+    pixels = phantom.pixels.astype(np.float32) / phantom.pixels.max()
+    exposure = find_exposure(frame_of(1 - pixels if inverted else pixels))
+    width = DIAMETER_MM / phantom.truth.mm_per_px
+    disc = find_disc(exposure, expected_width_px=width)
+    assert disc is not None
+    assert np.hypot(*np.subtract(disc.centre, phantom.truth.tip)) < width
+
+
+def test_without_its_needle_the_same_bone_has_no_disc():
+    scene = replace(seen_scene(), needle=None)
+    pixels = render_scene(scene).pixels
+    exposure = find_exposure(frame_of(pixels.astype(np.float32) / pixels.max()))
+    for width in (6.0, 9.0, 12.0, 16.0):
+        assert find_disc(exposure, expected_width_px=width) is None
 
 
 def picture_of_a_disc(radius=8.0, squash=1.0):

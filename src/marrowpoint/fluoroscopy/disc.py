@@ -1,7 +1,9 @@
 """A needle that points along the beam: a small round spot of metal without a shaft.
 
 Only asked where no straight bar is a needle. On a ring around a disc the picture falls outward in *every* direction; on a ring
-around a bar, an end of a bar or a bone edge it does not.
+around a bar, an end of a bar or a bone edge it does not. Over thick bone, under its hub, or a degree beside the beam, a needle
+has no such ring; but ten centimetres of steel along the beam attenuate more than anything else in the picture, and there is
+little of it: of a declared size, it is looked for from the highest level down.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from marrowpoint.edges import sample
 from marrowpoint.exposure import Exposure
 from marrowpoint.fluoroscopy.candidates import normalised_gradient
 from marrowpoint.fluoroscopy.ends import metal_rarity
-from marrowpoint.frame import FloatImage
+from marrowpoint.frame import FloatImage, Mask
 
 WORK_SIDE_PX = 512  # longest side of the reduced picture
 RADII_PX = (2, 3, 4, 5, 6, 8, 10)  # in it: needles of 1.5 to 8 mm in a field of 20 cm
@@ -28,6 +30,12 @@ ROUND = 0.2  # spread of the radius over its mean: more is no disc
 LEAST_CONTRAST, SECTOR_CONTRAST = 0.15, 0.5  # of the full range; and of the median in the worst sector
 NOISE = 4.0  # times the grain beside it
 SURE_POLARITY = 0.95
+LEVEL_STEP, LEAST_LEVELS = 0.02, 4  # of the full range; a spot of metal keeps its shape over so many levels
+FIRST_SHARE, LAST_SHARE = 0.01, 0.12  # of the field that may be above the first level of a spot, and above any looked at
+SPOT_SIZE = (0.75, 1.8)  # short axis over the declared width
+WATCHED = 2.8  # the same of pieces that are followed: a larger disc begins small, and a hub is larger still
+SLANT, FILLED = 2.1, 0.9  # most of long over short axis, and least of the ellipse that is filled
+SAME_SPOT = 0.3  # widths between the middles of one spot at two levels
 SIZE_FOLD = 1.7  # found over declared width: the needle's near end is more magnified than its tip
 
 
@@ -66,6 +74,10 @@ def find_disc(exposure: Exposure, *, expected_width_px: float | None = None) -> 
     # polarity was settled by bars, and here there may be none; only a declared size makes the other one worth a look
     if exposure.polarity_confidence < SURE_POLARITY and expected_width_px is not None:
         sides.append(replace(exposure, attenuation=1 - exposure.attenuation))
+    if expected_width_px is not None:
+        heavy = [spot for side in sides if (spot := _heaviest_spot(side, expected_width_px)) is not None]
+        if heavy:
+            return max(heavy, key=lambda spot: spot.contrast)
     for side in sides:
         for row, column, radius in _spots(side):
             disc = _measured(side, (row, column), radius)
@@ -74,6 +86,70 @@ def find_disc(exposure: Exposure, *, expected_width_px: float | None = None) -> 
             ):
                 return disc
     return None
+
+
+def _heaviest_spot(exposure: Exposure, width_px: float) -> Disc | None:
+    """The compact spot of needle size that stands out longest among the highest levels of the picture."""
+    scale = max(1.0, max(exposure.field.shape) / WORK_SIDE_PX)
+    shape = tuple(round(n / scale) for n in exposure.field.shape)
+    reduced = cv2.resize(exposure.attenuation, shape[::-1], interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.GaussianBlur(reduced, (0, 0), 0.8), np.float32)
+    inside = np.asarray(cv2.resize(exposure.field.astype(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
+    width = width_px / scale
+    seen = _followed(small, inside, width)
+    fitting = [
+        (row, column, [d for d in diameters if d < SPOT_SIZE[1] * width])
+        for row, column, diameters in seen
+        if np.median(diameters) < SPOT_SIZE[1] * width
+    ]
+    row, column, diameters = max(fitting, key=lambda spot: len(spot[2]), default=(0.0, 0.0, []))
+    if len(diameters) < LEAST_LEVELS:
+        return None
+    return Disc(
+        centre=((row + 0.5) * scale - 0.5, (column + 0.5) * scale - 0.5),
+        diameter_px=float(np.median(diameters)) * scale,
+        contrast=LEVEL_STEP * len(diameters),
+    )
+
+
+def _followed(small: FloatImage, inside: NDArray[np.uint8], width: float) -> list[tuple[float, float, list[float]]]:
+    """Row, column and short axes, level by level, of the round pieces that begin among the highest levels."""
+    margin = np.ones((2 * int(width) + 1,) * 2, np.uint8)
+    well_inside = cv2.erode(np.pad(inside, 1), margin, borderValue=0)[1:-1, 1:-1] > 0
+    if not well_inside.any():
+        return []
+    seen: list[tuple[float, float, list[float]]] = []
+    for level in np.arange(float(small[well_inside].max()) - LEVEL_STEP / 2, LEVEL_STEP, -LEVEL_STEP):
+        above = ((small > level) & (inside > 0)).astype(np.uint8)
+        share = float(above.sum()) / float(inside.sum())
+        if share > LAST_SHARE:
+            break
+        for row, column, diameter in _round_pieces(above, width, well_inside):
+            known = [spot for spot in seen if np.hypot(spot[0] - row, spot[1] - column) < SAME_SPOT * width]
+            if known:
+                known[0][2].append(diameter)
+            elif share < FIRST_SHARE:
+                seen.append((row, column, [diameter]))
+    return seen
+
+
+def _round_pieces(above: NDArray[np.uint8], width: float, allowed: Mask) -> list[tuple[float, float, float]]:
+    """Row, column and short axis of the filled ellipses of needle size in a mask."""
+    found = []
+    count, labels, boxes, middles = cv2.connectedComponentsWithStats(above, connectivity=4)
+    smallest, largest = np.pi / 4 * width**2 * np.array([SPOT_SIZE[0] ** 2, WATCHED**2 * SLANT])
+    for k in range(1, count):
+        left, top, across, down, area = (int(n) for n in boxes[k])
+        column, row = (float(n) for n in middles[k])
+        if not smallest * FILLED < area < largest or not allowed[round(row), round(column)]:
+            continue
+        pixels = np.nonzero(labels[top : top + down, left : left + across] == k)
+        # the standard deviation along an axis of a filled ellipse is a quarter of that axis
+        short, long = 4 * np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(np.array(pixels))), 0.0) + 1 / 12)
+        filled = area / (np.pi / 4 * short * long)
+        if long < SLANT * short and filled > FILLED and SPOT_SIZE[0] < short / width < WATCHED:
+            found.append((row, column, float(short)))
+    return found
 
 
 def _spots(exposure: Exposure) -> list[tuple[float, float, float]]:
