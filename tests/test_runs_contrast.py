@@ -129,6 +129,16 @@ def test_moving_anatomy_is_refused() -> None:
         assert result.spreads and not any(s.seen_area for s in result.spreads)
 
 
+def test_a_needle_that_moves_from_nowhere_is_not_taken_for_contrast() -> None:
+    source = source_of(make_run(16, lambda i: grown(i, 8, 10.0, 128.0, 128.0)))
+    scan = scan_run(source.frames())
+    onset = onset_or_refusal(scan)
+    picture = average_mask(source.frames, scan, onset)
+    with pytest.raises(NotAssessable) as refused:
+        follow_contrast(source, scan, onset, picture, Known(needle=None, mm_per_px=MM, travel_px=30.0), PROFILE.run)
+    assert refused.value.code == "needle_moved"
+
+
 @pytest.mark.parametrize(
     ("vector", "orientation", "words"),
     [

@@ -110,6 +110,9 @@ def follow_with_pictures(
     pictures = RunPictures.of(subtraction, None, inverted=scan.exposure.inverted)
     if subtraction.refusal:
         return replace(plain, refusal=subtraction.refusal), _strip(subtraction, None, around, onset), pictures
+    if known.needle is None and known.travel_px > 0:
+        text = "the needle moves, and where it stood before is not found: its own shadow would be taken for contrast"
+        raise NotAssessable("needle_moved", text)
     if around is None:
         return plain, _strip(subtraction, None, None, onset), pictures
     series = follow_spread(subtraction, around, scale)
