@@ -123,10 +123,20 @@ def test_no_hand_makes_one_frame_the_right_spot_or_a_doubtful_one_sure(row, colu
 
 
 def test_a_doubtful_outline_stays_doubtful_when_only_the_tip_moves():
-    base = assessment(outline=cortex(confidence=0.5))
+    base = assessment(outline=cortex(confidence=PROFILE.verdict.measure_bone_confidence - 0.1))
     found = reassess(base, by_hand(tip=(200.0, 320.0)), PROFILE)
     assert found.verdict.code is Code.NOT_ASSESSABLE
     assert found.placement.tip_to_cortex is None
+
+
+def test_an_outline_likelier_right_than_wrong_shows_its_distance_without_a_verdict():
+    base = assessment(outline=cortex(confidence=PROFILE.verdict.min_bone_confidence - 0.1))
+    found = reassess(base, by_hand(tip=(200.0, 320.0)), PROFILE)
+    assert found.verdict.code is Code.NOT_ASSESSABLE
+    assert found.verdict.reasons[0].code == "low_confidence_bone"
+    assert found.placement.tip_to_cortex is not None
+    assert found.placement.insertion_depth is None
+    assert found.placement.bone_thickness is None
 
 
 def test_a_confirmed_outline_is_measured_on_with_a_persons_doubt():

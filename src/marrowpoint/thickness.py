@@ -10,7 +10,7 @@ from marrowpoint.frame import Points
 
 MIN_BONE_SHARE = 0.5  # below this share of possible tips over mapped bone the map does not speak of the tip
 # The map's limits (3 and 97 % as trained) held 89 % of tips in hips that no training saw and called 2 of 63 thin ones thick;
-# 1.2 times as wide they hold 97 % and call none (training/calibrate.py). So they lie this many standard deviations from the median.
+# 1.2 times as wide they hold 97 % and call none (training/calibrate.py). So they lie this many sd from the median.
 LIMIT_SD = 1.959964 / 1.2
 
 

@@ -34,8 +34,8 @@ THICKNESS_UNIT_MM = 20.0  # the network speaks of thickness in these units
 # Sides of the boxes of the band-pass channel at the network's size: it shows faint bone edges on steep soft-tissue slopes.
 FINE_PX, COARSE_PX, STRENGTH_PX = 3, 15, 25
 LARGEST_MODEL_BYTES = 64_000_000
-SURE_ENOUGH = 0.6  # overlap of straight and mirrored answers times their certainty; above it no other quarter turn is tried
-CLEARLY_SURER = 0.1  # another quarter turn must be surer by this much: most frames are upright
+SURE_ENOUGH = 0.7  # overlap of straight and mirrored answers times their certainty; above it no other quarter turn is tried
+CLEARLY_SURER = 0.15  # another quarter turn must be surer by this much: most frames are upright
 EMPTY_PX = 40.0  # less bone than this is no bone to agree on
 # A second look, closer, where a generous and a strict reading of the first put the edge near the tip at different places
 GENEROUS, STRICT = 0.1, 0.9
