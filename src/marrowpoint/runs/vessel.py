@@ -25,6 +25,8 @@ SEED, GROW = 6.0, 3.4  # noise SDs of the filter's answer
 CORE_MM, AROUND_CORE_MM = 2.2, 2.0  # a body this thick is no vein; a line begins outside of its fringe
 WIDE_MM = 3.5  # what is so thick however faint it is, is no vein either
 CORE_SHARE = 0.1  # of the peak: what is fainter is no body
+FORK_MM = 6.0  # side of the least piece of a core that is a body of its own
+WINDING = 1.25  # a vein is at most so much longer than its ends are apart; a crown of spurs at a body's edge is
 START_MM = 7.0  # a vein begins so near to the pool or the tip
 SIDE_MM, NARROW = 3.2, 0.55  # beside a vein, this far from its middle, this share of its density is gone
 
@@ -78,7 +80,7 @@ def find_branches(
         Added attenuation of a 1 mm wide line that would just have been seen.
     """
     most = most_opaque(subtraction)
-    core = _core(most, series.seen, scale)
+    core = _bodies(_core(most, series.seen, scale), around.tip, scale)
     body = cv2.dilate(core.astype(np.uint8), _disc(scale.px(AROUND_CORE_MM))) > 0
     metal = around.corridor if around.swept is None else around.corridor | around.swept
     corridor = cv2.dilate(metal.astype(np.uint8), _disc(scale.px(1.5))) > 0
@@ -117,6 +119,23 @@ def _core(most: FloatImage, seen: Mask, scale: GridScale) -> Mask:
     wide = cv2.morphologyEx(seen.astype(np.uint8), cv2.MORPH_OPEN, _disc(scale.px(WIDE_MM))) > 0
     dense = seen & (smooth > CORE_SHARE * float(np.quantile(smooth[seen], 0.98)))
     return np.asarray(wide | (cv2.morphologyEx(dense.astype(np.uint8), cv2.MORPH_OPEN, _disc(scale.px(CORE_MM))) > 0))
+
+
+def _bodies(core: Mask, tip: tuple[float, float], scale: GridScale) -> Mask:
+    """A core without its small pieces away from the tip: where a vein forks or turns it looks thick, and is no pool."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(core.astype(np.uint8), connectivity=8)
+    if count <= 2:
+        return core
+    rows, columns = (np.arange(n, dtype=np.float32) for n in core.shape)
+    near = np.hypot(rows[:, None] - np.float32(tip[0]), columns[None, :] - np.float32(tip[1])) < scale.px(START_MM)
+    largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+    least = scale.px(FORK_MM) ** 2
+    kept = [
+        label
+        for label in range(1, count)
+        if label == largest or stats[label, cv2.CC_STAT_AREA] >= least or bool((near & (labels == label)).any())
+    ]
+    return np.isin(labels, kept)
 
 
 def _disc(radius_px: float) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -181,7 +200,8 @@ def _branch(piece: Mask, answer: FloatImage, distance: FloatImage, context: tupl
     places = np.argwhere(line)
     far = places[int(np.argmax(distance[line]))]
     # steps across a pixel's corner are longer: a skeleton of n pixels is about 1.1 n long
-    length = 1.1 * float(line.sum())
+    apart = float(np.hypot(*np.ptp(places, axis=0))) + 1.0
+    length = min(1.1 * float(line.sum()), WINDING * apart)
     curve = subtraction.stack[:, line].mean(axis=1)
     smooth = np.convolve(curve, np.ones(3) / 3, mode="same")
     peak = float(smooth.max())
