@@ -31,6 +31,7 @@ from napari_marrowpoint.tools import HINTS, Tool
 from napari_marrowpoint.words import ACTION_WORDS, as_html, chapters
 
 BY_PROGRAM, OTHER = "as found", "other"
+LONGEST_MM = 1000.0
 REASONS = (
     "not the needle", "tip is wrong", "outline is wrong", "scale is wrong", "cannot be judged in this view", "wrong picture",
 )  # fmt: skip
@@ -64,8 +65,6 @@ class Panel(QWidget):
 
     tool_chosen = Signal(object)
     needle_set = Signal(object)
-    width_told = Signal(str)
-    """A needle of another width, in words."""
     view_set = Signal(object)
     side_set = Signal(object)
     pressed = Signal(str)
@@ -131,6 +130,22 @@ class Panel(QWidget):
         self.line.setVisible(True)
         self.line.setFocus()
         self.line.selectAll()
+
+    def ask_mm(self, question: str, answered: Callable[[float], None]) -> None:
+        """Ask for a length in mm."""
+
+        def understood(text: str) -> None:
+            try:
+                length_mm = float(text.lower().replace("mm", "").replace(",", "."))
+            except ValueError:
+                length_mm = 0.0
+            if 0 < length_mm < LONGEST_MM:
+                answered(length_mm)
+            else:
+                self.hint.setText(f"{text!r} is no length: write a number of mm.")
+                self.hint.setVisible(True)
+
+        self.ask(question, understood)
 
     def leave(self) -> bool:
         """Stop asking; returns whether it was."""
@@ -202,7 +217,7 @@ class Panel(QWidget):
 
     def _needle_chosen(self, outer_mm: Any) -> None:
         if outer_mm == OTHER:
-            self.ask("Outer diameter of the needle in mm", self.width_told.emit)
+            self.ask_mm("Outer diameter of the needle in mm", self.needle_set.emit)
         else:
             self.needle_set.emit(outer_mm)
 

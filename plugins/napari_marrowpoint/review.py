@@ -25,6 +25,7 @@ from napari_marrowpoint.canvas import Canvas
 from napari_marrowpoint.commands import Commands
 from napari_marrowpoint.desk import Desk
 from napari_marrowpoint.frames import FrameList
+from napari_marrowpoint.layers import PICTURE
 from napari_marrowpoint.panel import Panel
 from napari_marrowpoint.partner import PartnerView
 from napari_marrowpoint.profile_form import ProfilePanel
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     import napari
 
 PARTNER_SHARE = 0.21  # of the window's width: the other view, where it is shown
-LONGEST_MM = 1000.0
+LAYOUT_MS = 50  # until a dock that came or went has its place
 RUN_SHARE, RUN_PX = 0.24, (170, 340)  # of the window's height: the dock of a run, and its limits [px]
 
 
@@ -191,8 +192,15 @@ class Review(QWidget):
             show_counts(self.window(), shown=False)
 
     def _run_changed(self) -> None:
-        self.run_dock.setVisible(self.runs.followable)
+        if self.run_dock.isHidden() == self.runs.followable:
+            self.run_dock.setVisible(self.runs.followable)
+            QTimer.singleShot(LAYOUT_MS, self._refit)
         self._tell_scale()
+
+    def _refit(self) -> None:
+        """The dock of a run took room from the picture, or gave it back."""
+        if self.desk is not None and PICTURE in self.canvas.layers:
+            self.viewer.reset_view()
 
     def tell_banner(self, shown: Assessment | None) -> None:
         """Verdict, length and state of the review."""
@@ -240,24 +248,7 @@ class Review(QWidget):
             self.tell_banner(self.desk.shown)
 
     def _ask_length(self, answered: Any) -> None:
-        self.panel.ask("True length in mm", lambda text: self._in_mm(text, answered))
-
-    def _needle_told(self, text: str) -> None:
-        def known(outer_mm: float) -> None:
-            if self.desk is not None:
-                self.desk.declare_needle(outer_mm)
-
-        self._in_mm(text, known)
-
-    def _in_mm(self, text: str, understood: Any) -> None:
-        try:
-            length_mm = float(text.lower().replace("mm", "").replace(",", "."))
-        except ValueError:
-            length_mm = 0.0
-        if 0 < length_mm < LONGEST_MM:
-            understood(length_mm)
-        else:
-            self.say(f"{text!r} is no length: write a number of mm.")
+        self.panel.ask_mm("True length in mm", answered)
 
     def _correct(self, **fields: Any) -> None:
         if self.desk is not None:
@@ -295,7 +286,6 @@ class Review(QWidget):
         self.list.stopped.connect(lambda: None if self.analysis is None else self.analysis.stop())
         self.panel.tool_chosen.connect(self.commands.choose)
         self.panel.needle_set.connect(lambda outer_mm: None if self.desk is None else self.desk.declare_needle(outer_mm))
-        self.panel.width_told.connect(self._needle_told)
         self.panel.view_set.connect(lambda kind: self._correct(view=kind))
         self.panel.side_set.connect(lambda side: self._correct(side=side))
         self.panel.pressed.connect(self.commands.do)
