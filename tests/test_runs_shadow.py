@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -16,8 +17,10 @@ from marrowpoint.runs.run import ContrastResult, Motion, Run
 from marrowpoint.runs.shadow import cast_shadow
 from marrowpoint.runs.spread import CORE_SHARE, GridScale, Spread, Surroundings, follow_spread
 from marrowpoint.runs.subtract import Subtraction
+from marrowpoint.runs.vessel import find_branches
 from marrowpoint.verdict import Code
 
+PATH = [(80.0, 70.0), (70.0, 54.0), (54.0, 44.0), (36.0, 38.0), (18.0, 36.0)]
 LIMITS: RunLimits = read_profile(None).run
 SIDE, MASKS, NOISE = 160, 8, 0.003
 TIP, AXIS = (80.0, 80.0), (0.0, 1.0)
@@ -109,6 +112,18 @@ def test_contrast_begins_before_single_pixels_show_it() -> None:
 def test_no_contrast_does_not_begin() -> None:
     given = subtraction([np.zeros((SIDE, SIDE), np.float32)] * 6, None)
     assert begin(given, follow_spread(given, around(3.0), SCALE)) is None
+
+
+def test_a_thick_fork_does_not_cut_a_vein_in_two() -> None:
+    place = around(3.0)
+    assert place.shadow is not None
+    vein = np.maximum(disc(80.0, 74.0, 8.0, 0.12, SIDE), line(PATH, 3, 0.06, SIDE))
+    vein = np.maximum(vein, disc(54.0, 44.0, 4.5, 0.07, SIDE))
+    given = subtraction([vein.astype(np.float32)] * 5, place.shadow.mask)
+    branches, _ = find_branches(given, follow_spread(given, place, SCALE), place, SCALE)
+    way = sum(float(np.hypot(b[0] - a[0], b[1] - a[1])) for a, b in pairwise(PATH)) * SCALE.size
+    # the first millimetres lie in the pool and its fringe
+    assert branches and branches[0].length > 0.6 * way
 
 
 def result(untold: int, branches: tuple[Run, ...] = ()) -> ContrastResult:
