@@ -19,7 +19,7 @@ from marrowpoint.study.thickness import features, fused_thickness, packaged_fusi
 # each millimetre that the medians lie above a rung adds one to the logit
 RUNGS = [4.0, 8.0, 12.0]
 PLAIN = [1.0, 0.0, 0.0, *(-rung for rung in RUNGS)]
-FUSION = parse_fusion(json.dumps({"model_sha256": "m", "ladder_mm": RUNGS, "single": PLAIN, "several": PLAIN}))
+FUSION = parse_fusion(json.dumps({"model_sha256": "m", "ladder_mm": RUNGS, "margin": 0.0, "single": PLAIN, "several": PLAIN}))
 
 
 def mapped(*values, model="m"):
@@ -48,6 +48,13 @@ def test_the_lower_limit_lies_where_the_chance_to_be_thicker_is_as_high_as_asked
     assert 1 / (1 + np.exp(-(mean_mm - found.lower))) == pytest.approx(0.975, abs=1e-4)
     assert found.value == pytest.approx(mean_mm)
     assert "2 view(s)" in found.method
+
+
+def test_a_margin_asks_for_a_surer_lower_limit_and_leaves_the_upper_one():
+    readings = [mm(10.5)]
+    plain, careful = (fused_thickness(readings, [], fusion) for fusion in (FUSION, replace(FUSION, margin=1.0)))
+    assert careful.lower == pytest.approx(plain.lower - 1.0)
+    assert careful.upper == plain.upper
 
 
 def test_a_thickness_that_may_lie_below_the_lowest_rung_has_no_lower_limit():

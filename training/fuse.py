@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from marrowpoint.measurement import Measurement
-from marrowpoint.study.thickness import Fusion, features, limits
+from marrowpoint.study.thickness import LIMITS, Fusion, features, limits
 
 LADDER_MM = (2.0, 3.0, 4.5, 5.5, 6.5, 8.0, 9.6, 11.5)
 THICK_MM = 9.6
@@ -62,9 +62,16 @@ def fit(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.concatenate([slopes, weights[width:] - slopes @ middle])
 
 
-def tell(name: str, weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
+def margin_of(left_out: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> float:
+    """How much surer a fit must be so that of left-out bone that is not thick only 2.5 % is called thick."""
+    rung = LADDER_MM.index(THICK_MM)
+    logits = [(x @ weights[: x.shape[1]] + weights[x.shape[1] + rung])[y < THICK_MM] for weights, x, y in left_out]
+    return max(float(np.quantile(np.concatenate(logits), 0.975)) - LIMITS[0], 0.0)
+
+
+def tell(name: str, weights: np.ndarray, margin: float, x: np.ndarray, y: np.ndarray) -> None:
     """How a fit does on rows."""
-    fusion = Fusion(model_sha256="", ladder_mm=np.array(LADDER_MM), single=weights, several=weights)
+    fusion = Fusion(model_sha256="", ladder_mm=np.array(LADDER_MM), single=weights, several=weights, margin=margin)
     low, high = np.array([limits(row, weights, fusion) for row in x]).T
     thick, called, thin = y >= THICK_MM, low >= THICK_MM, high < THICK_MM
     print(
@@ -83,15 +90,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     sets = {name: pickle.loads((args.cache / f"{name}_assessed.pkl").read_bytes()) for name in args.names}
-    fits = {}
+    fits, left_out = {}, {}
     for key, counts in (("single", (1,)), ("several", (2, 3))):
         rows = {name: rows_of(studies, counts) for name, studies in sets.items()}
         for name, (x, y) in rows.items():
             others = [part for other, part in rows.items() if other != name] or [(x, y)]
-            tell(f"{key}, fitted without {name}", fit(*map(np.concatenate, zip(*others, strict=True))), x, y)
+            left_out[f"{key}, fitted without {name}"] = fit(*map(np.concatenate, zip(*others, strict=True))), x, y
         fits[key] = np.round(fit(*map(np.concatenate, zip(*rows.values(), strict=True))), 5).tolist()
+    margin = margin_of(list(left_out.values()))
+    for name, (weights, x, y) in left_out.items():
+        tell(name, weights, margin, x, y)
     model = hashlib.sha256(args.model.read_bytes()).hexdigest()
-    args.out.write_text(json.dumps({"model_sha256": model, "ladder_mm": LADDER_MM, **fits}) + "\n")
+    table = {"model_sha256": model, "ladder_mm": LADDER_MM, "margin": round(margin, 4), **fits}
+    args.out.write_text(json.dumps(table) + "\n")
 
 
 if __name__ == "__main__":

@@ -41,12 +41,15 @@ class Fusion:
     single, several : ndarray of shape (F + R,)
         For one view and for more: weights of the features, then one offset a rung; their sum is the logit of the chance that
         the bone is thicker than the rung.
+    margin : float
+        What unseen hips ask for on top of the logit of a lower limit.
     """
 
     model_sha256: str
     ladder_mm: Points
     single: Points
     several: Points
+    margin: float = 0.0
 
 
 def features(readings: Sequence[Measurement]) -> Points:
@@ -84,8 +87,9 @@ def limits(seen: Points, weights: Points, fusion: Fusion) -> tuple[float, float]
         below the lowest rung and no more than the highest; the upper is infinite where even the highest may be passed.
     """
     logit = np.minimum.accumulate(weights[: len(seen)] @ seen + weights[len(seen) :])
-    low, high = (float(np.interp(-at, -logit, fusion.ladder_mm)) for at in LIMITS)
-    return (low if logit[0] >= LIMITS[0] else 0.0), (high if logit[-1] <= LIMITS[1] else inf)
+    sure, excluded = LIMITS[0] + fusion.margin, LIMITS[1]
+    low, high = (float(np.interp(-at, -logit, fusion.ladder_mm)) for at in (sure, excluded))
+    return (low if logit[0] >= sure else 0.0), (high if logit[-1] <= excluded else inf)
 
 
 def fused_thickness(readings: Sequence[Measurement], widths: Sequence[Measurement], fusion: Fusion) -> Measurement | None:
@@ -134,7 +138,7 @@ def parse_fusion(text: str) -> Fusion:
     """
     table = json.loads(text)
     arrays = {name: np.array(table[name], dtype=np.float64) for name in ("ladder_mm", "single", "several")}
-    return Fusion(model_sha256=table["model_sha256"], **arrays)
+    return Fusion(model_sha256=table["model_sha256"], margin=float(table["margin"]), **arrays)
 
 
 @cache
