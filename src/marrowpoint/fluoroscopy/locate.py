@@ -41,6 +41,8 @@ HELD = (
 PRIOR_TURN, MOST_TURN = 2.0, 6.1  # log odds of an end from the log of the heats, and their limit: the network errs, too
 # Ends this undecided are asked for their point; weight fitted on simulated pictures (docs/accuracy_needle.md)
 CLOSE_ENDS, POINT_WEIGHT = 6.0, 0.6
+# Where hub and body name one end and the prior the other, and the sum is under this, the end is a guess: it keeps so much
+UNDECIDED, CONTRADICTED = 2.0, 0.6
 SHAFT_LENGTHS = 12.0  # widths: a bar so long is a shaft, whatever its ends look like, and no needle is end-on
 CLIPPED_SD = 0.4  # widths of doubt where the background at the tip is clipped
 
@@ -51,6 +53,7 @@ class _Candidate:
     score: float
     margin: float
     ends: tuple[End, End]
+    contradicted: bool = False  # hub and body name one end, the prior the other
 
     @property
     def end(self) -> End:
@@ -194,7 +197,7 @@ def _judge(exposure: Exposure, shaft: Shaft, bar: Bar, prior: BonePrior | None, 
         score *= float(np.exp(-0.5 * (max(0.0, share - WIDEST) / WIDEST_STEP) ** 2))
     else:
         score *= float(np.exp(-0.5 * (np.log(shaft.width_px / expected) / WIDTH_DOUBT) ** 2))
-    margin = tip_margin(start, stop)
+    margin, contradicted = tip_margin(start, stop), False
     if prior is not None:
         heats = [tip_heat(prior, shaft.point(p), e) for p, e in ((shaft.start_px, start), (shaft.stop_px, stop))]
         # faint or broken edges ask for a second witness
@@ -202,8 +205,9 @@ def _judge(exposure: Exposure, shaft: Shaft, bar: Bar, prior: BonePrior | None, 
             agreement(score, shaft_seen(prior, shaft), max(heats)), HELD * held
         )
         turn = PRIOR_TURN * float(np.log((0.05 + heats[1]) / (0.05 + heats[0])))
+        contradicted = margin * turn < 0
         margin += float(np.clip(turn, -MOST_TURN, MOST_TURN))
-    return _Candidate(shaft=shaft, score=score, margin=margin, ends=(start, stop))
+    return _Candidate(shaft=shaft, score=score, margin=margin, ends=(start, stop), contradicted=contradicted)
 
 
 def _tip(exposure: Exposure, shaft: Shaft, *, at_stop: bool) -> tuple[Shaft, Section, Tip]:
@@ -234,6 +238,8 @@ def _needle(exposure: Exposure, candidate: _Candidate, share: float) -> Needle:
     # a clipped background hides the thin part of a tip
     along_sd = float(np.hypot(tip.sd_px, CLIPPED_SD * candidate.end.saturated * shaft.width_px))
     end_right = 1.0 / (1.0 + np.exp(-abs(candidate.margin)))
+    if candidate.contradicted and abs(candidate.margin) < UNDECIDED:
+        end_right *= CONTRADICTED
     shaft_right = 1.0 / (1.0 + np.exp(-(candidate.score - HALF_SCORE) / SCORE_STEP))
     seen = tip_seen(exposure, replace(shaft, width_px=section.width_px), tip.along_px, at_stop=at_stop)
     return Needle(
