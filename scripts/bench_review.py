@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Measure the review window: updates a second while the tip is pulled, memory along a run, a folder of 500 frames.
 
-usage: xvfb-run -a -s "-screen 0 1400x1000x24" python scripts/bench_review.py [drag] [memory] [folder]
+usage: xvfb-run -a -s "-screen 0 1400x1000x24" python scripts/bench_review.py [drag] [leaf] [memory] [folder]
 
 Prints wall time and processor time: on a machine that does other things as well only the second one counts.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -33,12 +34,12 @@ from napari_marrowpoint.review import Review
 from napari_marrowpoint.scene import camera_of
 from napari_marrowpoint.window import make_room, open_review
 
-WARM_UP, UPDATES, RUN_FRAMES, FOLDER_FRAMES = 15, 60, 300, 500
+WARM_UP, UPDATES, RUN_FRAMES, FOLDER_FRAMES, LEAVES = 15, 60, 300, 500, 7
 SAMPLES = Path(__file__).parents[1] / "sample_dicom"
 
 
 def main() -> None:
-    asked = sys.argv[1:] or ["drag", "memory", "folder"]
+    asked = sys.argv[1:] or ["drag", "leaf", "memory", "folder"]
     viewer = napari.Viewer()
     with tempfile.TemporaryDirectory() as place:
         for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
@@ -48,6 +49,8 @@ def main() -> None:
         _, review = viewer.window.add_plugin_dock_widget("marrowpoint", "Review")
         if "drag" in asked:
             drag(review)
+        if "leaf" in asked:
+            leaf(review)
         if "memory" in asked:
             memory(viewer, Path(place))
         if "folder" in asked:
@@ -82,6 +85,29 @@ def drag(review: Review) -> None:
     shape = review.desk.shown.frame.pixels.shape
     print(f"drag on {shape[0]} x {shape[1]}: {UPDATES / wall:.0f} updates/s by the clock, {UPDATES / used:.0f} a second of "
           f"processor time, {len(seen)} different numbers of {WARM_UP + UPDATES}")  # fmt: skip
+
+
+def leaf(review: Review) -> None:
+    review.open_examples(examples(read_profile()))
+    settle()
+    for words, prepare in (("all of the memory searched", gc.unfreeze), ("what was there at the start left out", gc.freeze)):
+        review.desk.go(0)
+        settle()
+        gc.collect()
+        prepare()
+        used, searched = time.thread_time(), [0.0]
+
+        def note(phase: str, info: dict[str, int], searched: list[float] = searched) -> None:
+            if info["generation"] == 2:
+                searched[0] += -time.thread_time() if phase == "start" else time.thread_time()
+
+        gc.callbacks.append(note)
+        for place in range(1, LEAVES + 1):
+            review.desk.go(place)
+            settle(1)
+        gc.callbacks.remove(note)
+        print(f"next frame: {(time.thread_time() - used) / LEAVES:.2f} s of the window's processor time, {searched[0] / LEAVES:.2f} s "
+              f"of it napari's search for garbage ({words})")  # fmt: skip
 
 
 def memory(viewer: napari.Viewer, place: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +41,14 @@ def open_examples(viewer: Any, chosen: dict[Code, Assessment]) -> None:
 
 
 def make_room(viewer: Any) -> None:
-    """Hide napari's own lists, which a review does not need; the View menu brings them back."""
+    """Hide napari's own lists, which a review does not need; the View menu brings them back.
+
+    napari searches the whole memory for garbage whenever a layer goes, so several times a frame: what is there at the start is
+    left out of that search from now on.
+    """
     window = viewer.window.add_plugin_dock_widget("marrowpoint", "Review")[1].window()
     for dock in window.findChildren(QDockWidget):
         if dock.objectName() in ("layer controls", "layer list"):
             dock.hide()
+    gc.collect()
+    gc.freeze()
