@@ -128,7 +128,8 @@ def follow_with_pictures(
         least_density=least_density,
         leak=_leak(subtraction, series, known.needle, scale),
     )
-    alone = not branches and max(float(series.seen.sum()), series.elsewhere / scale.size**2) < scale.px(LEAST_MM) ** 2
+    # a moving needle and a table that moves with it change much elsewhere: only what hangs together with the tip counts
+    alone = float(series.seen.sum()) < scale.px(LEAST_MM) ** 2
     if known.travel_px > 0 and alone:
         raise NotAssessable(
             "needle_moved", "the needle moves, and nothing but the needle changes: contrast beside it is not seen"
