@@ -106,8 +106,9 @@ def leaf(review: Review) -> None:
             review.desk.go(place)
             settle(1)
         gc.callbacks.remove(note)
-        print(f"next frame: {(time.thread_time() - used) / LEAVES:.2f} s of the window's processor time, {searched[0] / LEAVES:.2f} s "
-              f"of it napari's search for garbage ({words})")  # fmt: skip
+        used_s, searched_s = (time.thread_time() - used) / LEAVES, searched[0] / LEAVES
+        print(f"next frame: {used_s:.2f} s of the window's processor time, {searched_s:.2f} s of it napari's search for "
+              f"garbage ({words})")  # fmt: skip
 
 
 def memory(viewer: napari.Viewer, place: Path) -> None:
