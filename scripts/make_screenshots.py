@@ -97,12 +97,15 @@ def draw_study(viewer: Any, place: Path, out: Path) -> None:
     wait(lambda: review.partner.assessment is not None and review.desk.shown is not None)
     settle()
     shoot(review, out / "partner.png")
+    review.commands.show_partner()
     review.shut()
 
 
 def draw_runs(viewer: Any, place: Path, out: Path) -> None:
     background = random_background(PELVIS)
-    vein, needle = place / "contrast.dcm", place / "needle.dcm"
+    folder = place / "phantom runs"
+    folder.mkdir()
+    vein, needle = folder / "contrast.dcm", folder / "needle.dcm"
     write_run(contrast_run(background, SpreadKind.VEIN, RUN_SEED, frames=40, vein_width_mm=2.5), vein)
     write_run(needle_run(background, RUN_SEED + 2), needle)
     for path, picture, frame in ((needle, "run_needle.png", 40), (vein, "run_contrast.png", 28)):

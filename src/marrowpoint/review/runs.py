@@ -145,7 +145,7 @@ def needle_curves(needle: NeedleResult) -> tuple[Curve, ...]:
         Without those that have fewer than two values.
     """
     told = []
-    for title, name in (("Tip to outline", "tip_to_cortex"), ("Depth: way along the shaft", "advance")):
+    for title, name in (("Tip to outline", "tip_to_cortex"), ("Way along the shaft", "advance")):
         known: list[tuple[int, Measurement]] = [
             (point.frame, getattr(point, name)) for point in needle.points if getattr(point, name) is not None
         ]
