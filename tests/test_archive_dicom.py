@@ -212,9 +212,10 @@ def test_graphics_lie_where_the_record_says_half_a_pixel_on(plain) -> None:
     (point,) = [item for item in objects if item.GraphicType == "POINT"]
     x, y = case.records[0]["needle"]["tip_xy"]
     assert list(point.GraphicData) == pytest.approx([x + 0.5, y + 0.5], abs=1e-3)
-    assert state.ReferencedSeriesSequence[0].ReferencedImageSequence[0].ReferencedSOPInstanceUID == dcmread(
-        case.sources["in/one.dcm"]
-    ).SOPInstanceUID
+    assert (
+        state.ReferencedSeriesSequence[0].ReferencedImageSequence[0].ReferencedSOPInstanceUID
+        == dcmread(case.sources["in/one.dcm"]).SOPInstanceUID
+    )
 
 
 @pytest.mark.parametrize("kind", ["SR", "SC_0001", "SC_0002", "PR", "PDF"])

@@ -365,5 +365,3 @@ def test_records_name_each_file_once(undisturbed) -> None:
         failures = list(failure_records(db))
     assert len(names) == len(set(names)) == FRAMES
     assert [(r["source"]["path"], r["error"]["code"]) for r in failures] == [("case/broken.dcm", "not_dicom")]
-
-

@@ -183,7 +183,7 @@ class Spoken:
     source: str
 
 
-HOSTILE = '<script>alert("é\u202e")</script>\n=cmd()|\'x\'; DROP TABLE frames'
+HOSTILE = "<script>alert(\"é\u202e\")</script>\n=cmd()|'x'; DROP TABLE frames"
 
 
 def test_findings_sites_and_ledger_come_back_as_they_went_in(base) -> None:
