@@ -24,6 +24,8 @@ _SAME = 1e-3
 # Rows and columns of X-ray and ultrasound pictures differ by less than this factor.
 _MAX_ASPECT = 3.0
 
+GIVES_WAY = 0.5  # a needle over burnt-in metal or a stub is a poor ruler; a header that agrees and is so much surer serves
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeaderGeometry:
@@ -133,6 +135,8 @@ def spacing_from_needle(needle: Needle, outer_diameter_mm: float, limits: ScaleL
 def reconcile(header: Calibration, rung: PixelSpacing | None) -> Calibration:
     """Join the needle's rung to the header's: the highest wins, disagreements are named and never averaged away.
 
+    A rung that is doubted more than twice as much as a lower one that agrees with it gives way to that one.
+
     Parameters
     ----------
     header : Calibration
@@ -155,7 +159,18 @@ def reconcile(header: Calibration, rung: PixelSpacing | None) -> Calibration:
 def _calibration(rungs: list[PixelSpacing], notes: list[str]) -> Calibration:
     ordered = tuple(sorted(rungs, key=lambda rung: _RANK[rung.source]))
     conflicts = [*notes, *(text for text in map(_disagreement, *_pairs(ordered)) if text)] if len(ordered) > 1 else notes
-    return Calibration(spacing=ordered[0] if ordered else None, rungs=ordered, conflicts=tuple(dict.fromkeys(conflicts)))
+    return Calibration(spacing=_chosen(ordered), rungs=ordered, conflicts=tuple(dict.fromkeys(conflicts)))
+
+
+def _chosen(ordered: tuple[PixelSpacing, ...]) -> PixelSpacing | None:
+    """The highest rung, unless a lower one agrees with it and is surer by far."""
+    best = ordered[0] if ordered else None
+    for rung in ordered[1:]:
+        assert best is not None
+        surer = rung.relative_u < GIVES_WAY * best.relative_u and rung.source is not SpacingSource.DETECTOR_PLANE
+        if surer and not _disagreement(best, rung):
+            best = rung
+    return best
 
 
 def _pairs(rungs: tuple[PixelSpacing, ...]) -> tuple[list[PixelSpacing], list[PixelSpacing]]:

@@ -129,7 +129,7 @@ def _widths(attenuation: FloatImage, shaft: Shaft, block: float, *, at_stop: boo
     side = np.ceil((1.8 * half + 4.0) / STEP_PX)
     across = np.arange(-side, side + 1) * STEP_PX
     rows = round(block)
-    along = first + (np.arange(count * rows) + 0.5) * (block / rows)
+    along: Floats = first + (np.arange(count * rows) + 0.5) * (block / rows)
     strip = sample_strip(attenuation, shaft.origin, shaft.axis, end + inward * along, across)
     slope = np.gradient(strip.reshape(count, rows, -1).mean(1), STEP_PX, axis=1)
     kernel = np.exp(-0.5 * ((across[:, None] - across[None, :]) / max(0.9, EDGE_BLUR * shaft.width_px)) ** 2)
@@ -141,5 +141,5 @@ def _widths(attenuation: FloatImage, shaft: Shaft, block: float, *, at_stop: boo
         peak = strength.max(1)
         good &= (peak > STRENGTH * np.median(peak)) & (offset > 0) & (offset < len(near) - 1)
         total += sign * (across[near[0]] + STEP_PX * offset)
-    places = first + (np.arange(count) + 0.5) * block
+    places: Floats = first + (np.arange(count) + 0.5) * block
     return places[good], total[good]

@@ -31,6 +31,9 @@ MODEL_SD = 0.03  # of the width: display curves are not exactly of this family
 # A shaft seen over a shorter stretch than this may be front only, and a guide wire is ground down by 12 to 17 % there
 STUB, STUB_SD = 5.0, 0.085  # widths, and of the width
 CLIPPED, CLIPPED_SHARE = 0.004, 0.2  # attenuation at which air is burnt out, and the share of a row's flank that may be
+# Attenuation at which metal is burnt in, and the share of a sample's rows that may be: such a flat top is the display's, not
+# the shaft's
+BURNT_METAL, BURNT_ROWS = 0.995, 0.1
 CLIPPED_SD = 0.06  # of the width, where all of the shaft lies in burnt-out air
 
 
@@ -157,11 +160,17 @@ def _costs(strip: FloatImage, across: Floats, width: float) -> tuple[Floats, Flo
     mean = strip.mean(0).astype(np.float64)
     radii = np.linspace(0.44, 0.80, 25) * width
     keys = np.array([(r, b, k) for b in BLURS_PX for k in CURVES for _ in BORES for r in radii])
-    ground = np.linalg.qr(np.column_stack([np.ones_like(across), across, across**2]))[0]
-    data = mean - ground @ (ground.T @ mean)
-    models, fold = _models(across, radii)
-    match = models @ (fold * (data + data[::-1])[len(across) // 2 :] / 2)
-    cost = float(data @ data) - np.where(match > 0, match**2 / np.maximum((models**2).sum(1), 1e-12), 0.0)
+    half = across[len(across) // 2 :]
+    even, odd = ((mean + sign * mean[::-1])[len(across) // 2 :] / 2 for sign in (1.0, -1.0))
+    burnt = (strip > BURNT_METAL).mean(0)
+    burnt = np.maximum(burnt, burnt[::-1])[len(across) // 2 :]
+    models, fold, ground = _models(across, radii, burnt <= BURNT_ROWS)
+    data, lean = fold * even, fold * half
+    data = data - ground @ (ground.T @ data)
+    skew = fold * odd - lean * float(lean @ (fold * odd)) / max(float(lean @ lean), 1e-12)
+    match = models @ data
+    least = np.maximum((models**2).sum(1), 1e-12)
+    cost = float(data @ data + skew @ skew) - np.where(match > 0, match**2 / least, 0.0)
     return keys, cost
 
 
@@ -199,13 +208,14 @@ def shown(thickness: Floats, curve: float) -> Floats:
     return bright
 
 
-def _models(across: Floats, radii: Floats) -> tuple[Floats, Floats]:
-    """Blurred profiles less their background, one for each blur, curve, bore and radius, and the weights of their samples.
+def _models(across: Floats, radii: Floats, told: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
+    """Blurred profiles less their background, one for each blur, curve, bore and radius; weights of the samples; background.
 
     A profile is symmetric: only its right half is computed, weighted with the square root of how often each sample occurs.
+    Where metal is burnt in the display says nothing of its shape: such samples weigh nothing.
     """
     half = across[len(across) // 2 :]
-    fold = np.where(half == 0, 1.0, np.sqrt(2.0))
+    fold = np.where(half == 0, 1.0, np.sqrt(2.0)) * told
     fine = np.arange(0.0, float(across[-1]) + 4 + FINE_PX, FINE_PX)
     u = np.minimum(fine[None, :] / radii[:, None], 1.0)
     solid = np.sqrt(1.0 - u**2)
@@ -219,4 +229,4 @@ def _models(across: Floats, radii: Floats) -> tuple[Floats, Floats]:
         models.append(seen @ (kernel / kernel.sum(0)))
     profiles: Floats = np.concatenate(models) * fold
     ground = np.linalg.qr(np.column_stack([fold, fold * half**2]))[0]
-    return profiles - (profiles @ ground) @ ground.T, fold
+    return profiles - (profiles @ ground) @ ground.T, fold, ground
