@@ -103,20 +103,21 @@ def draw_study(viewer: Any, place: Path, out: Path) -> None:
 
 def draw_runs(viewer: Any, place: Path, out: Path) -> None:
     background = random_background(PELVIS)
-    folder = place / "phantom runs"
-    folder.mkdir()
-    vein, needle = folder / "contrast.dcm", folder / "needle.dcm"
-    write_run(contrast_run(background, SpreadKind.VEIN, RUN_SEED, frames=40, vein_width_mm=2.5), vein)
-    write_run(needle_run(background, RUN_SEED + 2), needle)
-    for path, picture, frame in ((needle, "run_needle.png", 40), (vein, "run_contrast.png", 28)):
-        asked = ReviewRequest(folder=path, rater="A. Reader", ledger=place / "runs.sqlite")
-        review = open_review(viewer, [path], asked)
+    runs = (
+        (needle_run(background, RUN_SEED + 2), "run_needle.png", 40),
+        (contrast_run(background, SpreadKind.VEIN, RUN_SEED, frames=40, vein_width_mm=2.5), "run_contrast.png", 28),
+    )
+    for run, picture, frame in runs:
+        folder = place / picture.removesuffix(".png").replace("_", " ")
+        folder.mkdir()
+        write_run(run, folder / "phantom.dcm")
+        review = open_review(viewer, [folder], ReviewRequest(folder=folder, rater="A. Reader"))
         wait(lambda review=review, frame=frame: len(review.desk.session) > frame)
         review.analysis.stop()
         wait(lambda review=review: review.runs.run is not None)
         review.runs.go(frame)
         wait(lambda review=review: review.desk.shown is not None)
-        if path == vein:
+        if picture == "run_contrast.png":
             review.commands.toggle_subtracted()
             review.commands.toggle_all()
             review.commands.toggle_followed()
