@@ -104,8 +104,10 @@ def _step(place: Floats, width: Floats, block: float, beside: float) -> tuple[fl
     best = int(np.argmax(gain))
     left = max(float(rest @ rest) - float(gain[best]), 1e-9) / (len(place) - 3)
     start, stop = float(starts[best]), float(stops[best])
-    before = float(width[(place > start - beside) & (place <= start)].mean())
-    behind = float(width[(place >= stop) & (place < stop + beside)].mean())
+    front, back = (place > start - beside) & (place <= start), (place >= stop) & (place < stop + beside)
+    if not (front.any() and back.any()):
+        return None
+    before, behind = float(width[front].mean()), float(width[back].mean())
     sure = height[best] > SURE * float(np.sqrt(left / power[best]))
     return (start, stop) if sure and LEAST_STEP < behind / before - 1 < MOST_STEP else None
 
@@ -129,7 +131,7 @@ def _widths(attenuation: FloatImage, shaft: Shaft, block: float, *, at_stop: boo
     side = np.ceil((1.8 * half + 4.0) / STEP_PX)
     across = np.arange(-side, side + 1) * STEP_PX
     rows = round(block)
-    along: Floats = first + (np.arange(count * rows) + 0.5) * (block / rows)
+    along = np.asarray(first + (np.arange(count * rows) + 0.5) * (block / rows), dtype=np.float64)
     strip = sample_strip(attenuation, shaft.origin, shaft.axis, end + inward * along, across)
     slope = np.gradient(strip.reshape(count, rows, -1).mean(1), STEP_PX, axis=1)
     kernel = np.exp(-0.5 * ((across[:, None] - across[None, :]) / max(0.9, EDGE_BLUR * shaft.width_px)) ** 2)
@@ -141,5 +143,5 @@ def _widths(attenuation: FloatImage, shaft: Shaft, block: float, *, at_stop: boo
         peak = strength.max(1)
         good &= (peak > STRENGTH * np.median(peak)) & (offset > 0) & (offset < len(near) - 1)
         total += sign * (across[near[0]] + STEP_PX * offset)
-    places: Floats = first + (np.arange(count) + 0.5) * block
+    places = np.asarray(first + (np.arange(count) + 0.5) * block, dtype=np.float64)
     return places[good], total[good]
