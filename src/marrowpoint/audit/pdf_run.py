@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from io import BytesIO
 from typing import Any
 
-from reportlab.lib.utils import ImageReader
-from reportlab.platypus import Flowable, Image, Table, TableStyle
+from reportlab.platypus import Flowable, Table, TableStyle
 
 from marrowpoint.audit.cards_run import RunView
 from marrowpoint.audit.pdf_chart import Chart
+from marrowpoint.audit.pdf_picture import embedded
 
 TILES_A_ROW, CURVES_A_ROW = 3, 2
 _TIGHT: list[Any] = [
@@ -45,8 +44,7 @@ def run_parts(run: RunView, width: float, small: Callable[[str], Flowable]) -> I
 
 
 def _tile(jpeg: bytes, width: float) -> list[Flowable]:
-    columns, rows = ImageReader(BytesIO(jpeg)).getSize()
-    return [Image(BytesIO(jpeg), width=width, height=width * rows / columns)]
+    return [embedded(jpeg, width)]
 
 
 def _rows(cells: list[list[Flowable]], a_row: int, width: float) -> Iterator[Flowable]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -12,14 +11,12 @@ from reportlab.lib.colors import HexColor
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import (
     BaseDocTemplate,
     CondPageBreak,
     Flowable,
     Frame,
-    Image,
     KeepTogether,
     PageBreak,
     PageTemplate,
@@ -34,6 +31,7 @@ from marrowpoint.audit.drawing import FAILED, PASSED, UNKNOWN, WARNED
 from marrowpoint.audit.findings import Finding, Outcome
 from marrowpoint.audit.material import ReportMaterial
 from marrowpoint.audit.pdf_chart import Chart
+from marrowpoint.audit.pdf_picture import embedded
 from marrowpoint.audit.pdf_run import run_parts
 from marrowpoint.audit.report_html import by_study
 from marrowpoint.audit.report_words import list_rows, method_lines, reader_lines
@@ -280,8 +278,7 @@ def _picture(picture: Picture, width: float) -> list[Flowable]:
     said = [words(picture.words, SMALL), words(f"{picture.name}, {picture.taken}, {picture.view}", SMALL)]
     if not picture.jpeg:
         return [words("Picture not found.", SMALL), *said]
-    columns, rows = ImageReader(BytesIO(picture.jpeg)).getSize()
-    return [Image(BytesIO(picture.jpeg), width=width, height=width * rows / columns), *said]
+    return [embedded(picture.jpeg, width), *said]
 
 
 def _methods(material: ReportMaterial) -> Iterator[Flowable]:
