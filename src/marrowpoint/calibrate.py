@@ -135,7 +135,7 @@ def spacing_from_needle(needle: Needle, outer_diameter_mm: float, limits: ScaleL
 def reconcile(header: Calibration, rung: PixelSpacing | None) -> Calibration:
     """Join the needle's rung to the header's: the highest wins, disagreements are named and never averaged away.
 
-    A rung that is doubted more than twice as much as a lower one that agrees with it gives way to that one.
+    A needle that is doubted more than twice as much as a lower rung that agrees with it gives way to that one.
 
     Parameters
     ----------
@@ -163,10 +163,11 @@ def _calibration(rungs: list[PixelSpacing], notes: list[str]) -> Calibration:
 
 
 def _chosen(ordered: tuple[PixelSpacing, ...]) -> PixelSpacing | None:
-    """The highest rung, unless a lower one agrees with it and is surer by far."""
+    """The highest rung; a needle gives way to a lower one that agrees with it and is surer by far."""
     best = ordered[0] if ordered else None
+    if best is None or best.source is not SpacingSource.INSTRUMENT:
+        return best
     for rung in ordered[1:]:
-        assert best is not None
         surer = rung.relative_u < GIVES_WAY * best.relative_u and rung.source is not SpacingSource.DETECTOR_PLANE
         if surer and not _disagreement(best, rung):
             best = rung

@@ -240,10 +240,12 @@ def _with_mirror(network: BoneNetwork, planes: FloatImage) -> tuple[FloatImage, 
     straight = _run(network, planes)
     mirrored = _run(network, np.ascontiguousarray(planes[:, :, ::-1]))[:, :, ::-1]
     one, other = _sigmoid(straight[0]), _sigmoid(mirrored[0])
-    overlap = float(2 * np.minimum(one, other).sum() / max(float(one.sum() + other.sum()), EMPTY_PX))
+    # rounded: sums of the same numbers differ in their last digits with where they lie in memory
+    common, both_sums = np.minimum(one, other).sum(dtype=np.float64), one.sum(dtype=np.float64) + other.sum(dtype=np.float64)
+    overlap = round(float(2 * common / max(both_sums, EMPTY_PX)), 6)
     both = np.asarray((_activated(straight) + _activated(mirrored)) / 2, np.float32)
     bone = both[0][both[0] > 0.5]
-    certainty = float(2 * bone.mean() - 1) if bone.size > EMPTY_PX else 0.0
+    certainty = round(float(2 * bone.mean(dtype=np.float64) - 1), 6) if bone.size > EMPTY_PX else 0.0
     return both, overlap, overlap * certainty
 
 

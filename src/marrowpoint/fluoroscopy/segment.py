@@ -248,7 +248,7 @@ def level_spread(prior: BonePrior, needle: Needle, field: Mask) -> float:
 def _confidence(spread: float, prior: BonePrior, field: Mask) -> float:
     agreed = np.clip((prior.agreement - AGREEMENT[0]) / (AGREEMENT[1] - AGREEMENT[0]), 0.0, 1.0)
     known = np.clip((_vagueness(prior, field) - VAGUE[0]) / (VAGUE[1] - VAGUE[0]), 0.0, 1.0)
-    return float(np.clip(np.interp(spread, SPREAD, RIGHT) * agreed * known, MIN_CONFIDENCE, 1.0))
+    return round(float(np.clip(np.interp(spread, SPREAD, RIGHT) * agreed * known, MIN_CONFIDENCE, 1.0)), 6)
 
 
 def _vagueness(prior: BonePrior, field: Mask) -> float:
