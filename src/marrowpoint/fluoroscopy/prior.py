@@ -209,14 +209,36 @@ def _planes(exposure: Exposure, window: Window) -> FloatImage:
 def _unsure(maps: FloatImage) -> bool:
     """Whether the edge nearest to the likeliest tip lies elsewhere in a generous than in a strict reading of the map."""
     row, column = np.unravel_index(int(maps[3].argmax()), maps[3].shape)
+    return reading_spread(maps[0], (int(row), int(column)), np.ones(maps[0].shape, np.bool_)) > LOOK_AGAIN * len(maps[0])
+
+
+def reading_spread(hip: FloatImage, place: tuple[int, int], seen: Mask) -> float:
+    """By how much a place's signed distance to the bone's edge differs between a generous and a strict reading of a map.
+
+    Parameters
+    ----------
+    hip : ndarray of shape (m, n)
+        Probability of bone, 0..1.
+    place : tuple of int
+        (row, column) in it.
+    seen : ndarray of shape (m, n), bool
+        Where there is a picture.
+
+    Returns
+    -------
+    float
+        In cells of the map.
+    """
     signed = []
     for level in (GENEROUS, STRICT):
-        bone = maps[0] > level
-        inside = bool(bone[row, column])
-        other = (bone != inside).astype(np.uint8)
-        away = cv2.distanceTransform(1 - other, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[row, column] if other.any() else len(bone)
-        signed.append(float(away) if inside else -float(away))
-    return signed[0] - signed[1] > LOOK_AGAIN * len(maps[0])
+        bone = hip > level
+        inside = bool(bone[place])
+        other = (bone != inside) & seen
+        far = float(np.hypot(*hip.shape))
+        if other.any():
+            far = float(cv2.distanceTransform((~other).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[place])
+        signed.append(far if inside else -far)
+    return signed[0] - signed[1]
 
 
 def _upright(network: BoneNetwork, planes: FloatImage) -> tuple[FloatImage, float, int]:

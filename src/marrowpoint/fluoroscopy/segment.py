@@ -17,6 +17,7 @@ from marrowpoint.edges import sample_normals
 from marrowpoint.errors import NotAssessable
 from marrowpoint.exposure import Exposure
 from marrowpoint.fluoroscopy.outline import LINE_SMOOTH, Stretch, borders_of, fill_rings, smooth_line
+from marrowpoint.fluoroscopy.prior import reading_spread
 from marrowpoint.fluoroscopy.refine import CoarseLine, refine_line
 from marrowpoint.fluoroscopy.windows import field_window
 from marrowpoint.frame import FloatImage, Mask, Points
@@ -37,7 +38,6 @@ MIN_CONFIDENCE = 0.02
 # How far the tip's distance moves between a generous and a strict reading of the prior tells how often the outline near the tip
 # is right within 4 mm: shares seen on 500 simulated pictures of a person that the network was not trained on
 # (training/calibrate_outline.py; docs/model_card.md).
-GENEROUS, STRICT = 0.1, 0.9
 SPREAD = (0.015, 0.03, 0.045, 0.06, 0.075, 0.09, 0.125, 0.22, 0.4)  # of the field's side
 RIGHT = (0.98, 0.94, 0.88, 0.79, 0.67, 0.62, 0.44, 0.4, 0.19)
 SPREAD_PER_SD = 2.2  # where no tip is known
@@ -232,17 +232,7 @@ def level_spread(prior: BonePrior, needle: Needle, field: Mask) -> float:
     ratio = np.array(grid) / np.array(field.shape)
     seen = cv2.resize(field.astype(np.uint8), grid[::-1], interpolation=cv2.INTER_NEAREST) > 0
     row, column = np.clip(np.rint((np.asarray(needle.tip) + 0.5) * ratio - 0.5).astype(int), 0, np.array(grid) - 1)
-    signed = []
-    for level in (GENEROUS, STRICT):
-        bone = prior.hip > level
-        inside = bool(bone[row, column])
-        other = (bone != inside) & seen
-        far = float(np.hypot(*grid))
-        if other.any():
-            away = cv2.distanceTransform((~other).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-            far = float(away[row, column])
-        signed.append(far if inside else -far)
-    return float((signed[0] - signed[1]) / ratio.mean())
+    return float(reading_spread(prior.hip, (int(row), int(column)), seen) / ratio.mean())
 
 
 def _confidence(spread: float, prior: BonePrior, field: Mask) -> float:
