@@ -5,17 +5,16 @@ Never raises: what fails becomes a warning on screen.
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from marrowpoint.assess import assess_frame
 from marrowpoint.errors import MarrowpointError
 from marrowpoint.fluoroscopy.prior import load_network
 from marrowpoint.read import ImageFile, find_images, read_profile
 from napari_marrowpoint.layers import LayerData, assessment_layers, ground_of, picture_looks
+from napari_marrowpoint.screen import window_on_screen
 from napari_marrowpoint.stack import FrameStack
 
 # napari's sign for "nothing to show"
@@ -60,13 +59,6 @@ def open_or_read(path: str | list[str]) -> list[LayerData]:
 
     open_review(viewer, [Path(each) for each in ([path] if isinstance(path, str) else path)])
     return NOTHING
-
-
-def window_on_screen() -> Any:
-    """The napari window that asked, or None."""
-    napari = sys.modules.get("napari")
-    viewer = None if napari is None or "napari._qt" not in sys.modules else napari.current_viewer()
-    return viewer if getattr(viewer, "window", None) is not None else None
 
 
 def read_layers(path: str | list[str]) -> list[LayerData]:

@@ -13,8 +13,9 @@ from marrowpoint.review.place import user_data_folder
 from marrowpoint.verdict import Code
 from napari_marrowpoint.examples import examples
 from napari_marrowpoint.layers import LayerData, assessment_layers
-from napari_marrowpoint.reader import NOTHING, read_layers, window_on_screen
+from napari_marrowpoint.reader import NOTHING, read_layers
 from napari_marrowpoint.scans import scans
+from napari_marrowpoint.screen import window_on_screen
 
 PHANTOMS = "sample_dicom"
 

@@ -13,7 +13,7 @@ from marrowpoint.report.overlay import encode_png
 from marrowpoint.report.write import whole_file
 from marrowpoint.review import Corrections
 from marrowpoint.review.corrections import to_json
-from napari_marrowpoint.reader import window_on_screen
+from napari_marrowpoint.screen import window_on_screen
 
 
 def write_frame(path: Path, shown: Assessment, corrections: Corrections, profile: Profile) -> list[str]:
