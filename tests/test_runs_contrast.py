@@ -139,6 +139,37 @@ def test_a_needle_that_moves_from_nowhere_is_not_taken_for_contrast() -> None:
     assert refused.value.code == "needle_moved"
 
 
+ADVANCE_PX, MOVES_AT = 15.0, 10
+
+
+def beside_a_moving_needle(index: int, beside: np.ndarray) -> np.ndarray:
+    """A shaft that goes on from `TIP` along its axis, and something else that comes while it does."""
+    way = float(np.clip(1.5 * (index - MOVES_AT), 0, ADVANCE_PX))
+    shaft = line([(TIP[0], TIP[1] + way), (TIP[0], 20.0)], 5, 0.3)
+    return np.maximum(shaft, beside) if index > MOVES_AT + 2 else shaft
+
+
+def follow_moving(beside: np.ndarray) -> Verdict:
+    source = source_of(make_run(26, lambda i: beside_a_moving_needle(i, beside)))
+    scan = scan_run(source.frames())
+    onset = onset_or_refusal(scan)
+    picture = average_mask(source.frames, scan, onset)
+    known = Known(needle=NEEDLE, mm_per_px=MM, travel_px=ADVANCE_PX)
+    result, _ = follow_contrast(source, scan, onset, picture, known, PROFILE.run)
+    return judge_spread(result, PROFILE.run)
+
+
+def test_while_the_needle_moves_only_what_hangs_together_with_its_tip_is_contrast() -> None:
+    # 13 mm beside the tip and 28 mm long, as a table's edge that comes into the picture: a vein's length and width
+    edge = line([(106.0, 122.0), (66.0, 150.0)], 3, 0.1)
+    with pytest.raises(NotAssessable) as refused:
+        follow_moving(edge)
+    assert refused.value.code == "needle_moved"
+    # the same line is contrast where it leaves a pool at the tip
+    at_tip = np.maximum(disc(122.0, 128.0, 9.0, 0.12), line([(122.0, 128.0), (66.0, 150.0)], 3, 0.1))
+    assert follow_moving(at_tip).code is Code.VASCULAR_PATTERN_SEEN
+
+
 @pytest.mark.parametrize(
     ("vector", "orientation", "words"),
     [

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from run_frames import bone_like, circle_field, make_frame, shifted
+from run_frames import bone_like, circle_field, make_frame, shifted, source_of
 
+from marrowpoint.audit.typed_run import run_facts
 from marrowpoint.cortex import Cortex
 from marrowpoint.frame import Calibration, Frame, PixelSpacing, SpacingSource
 from marrowpoint.phantom.runs_needle import FlatNeedle, advance
 from marrowpoint.read import read_profile
+from marrowpoint.report.run_record import run_record
+from marrowpoint.runs.assess import assess_run
 from marrowpoint.runs.judge_needle import judge_needle
 from marrowpoint.runs.needle import BoneOf, describe_needle, follow_needle
-from marrowpoint.runs.run import NeedleResult, RunTimes
+from marrowpoint.runs.run import NeedleResult, RunAssessment, RunTimes
 from marrowpoint.runs.scan import Scan, scan_run
 from marrowpoint.runs.track import Tracker
 from marrowpoint.verdict import Code
@@ -111,3 +114,32 @@ def test_a_needle_that_leaves_is_lost_and_found_again(run) -> None:
 
 def test_no_needle_no_curve() -> None:
     assert judge_needle(None, PROFILE.run).code is Code.NOT_ASSESSABLE
+
+
+def assessed(depth_mm: np.ndarray) -> RunAssessment:
+    frames, _ = needle_frames(depth_mm, lambda i: (0.02 * i, 0.0), lambda _: 0.0)
+    return assess_run(source_of(frames), profile=PROFILE)
+
+
+def test_a_needle_run_is_about_the_needle() -> None:
+    run = assessed(advance(((0.8, 0.0), (1.5, 9.0), (0.5, 0.0), (1.0, -8.0), (0.4, 0.0)), -6.0, 0.1))
+    assert run.verdict.code is Code.NEEDLE_FOLLOWED and "contrast" not in run.verdict.text.lower()
+    codes = [reason.code for reason in run.verdict.reasons]
+    assert codes[0] in {"deepest", "withdrawn"} and "no_contrast_seen" not in codes
+    assert codes[-1] == "contrast_not_judged"
+    # the film strip shows what the verdict is about
+    assert any("deepest" in picture.label for picture in run.strip)
+
+
+def test_a_needle_that_comes_and_then_stands_is_about_the_needle_too() -> None:
+    run = assessed(advance(((0.3, 0.0), (1.0, 12.0), (2.6, 0.0)), -8.0, 0.1))
+    assert run.verdict.code is Code.NEEDLE_FOLLOWED
+    _, facts = run_facts(run_record(run))
+    assert facts.kind == "needle"
+    # what appeared was the needle
+    assert run.contrast is None or run.contrast.onset is None
+
+
+def test_contrast_is_looked_for_where_the_needle_stands_all_along() -> None:
+    run = assessed(np.full(24, 8.0))
+    assert run.verdict.code is Code.NO_CONTRAST_SEEN

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from marrowpoint.audit.facts_run import Curve, RunEvent, RunFacts
 from marrowpoint.audit.typed import moment, verdict
 from marrowpoint.report.record import Record
+from marrowpoint.verdict import Code
 
 NEEDLE_CURVES = {"advance": "way along the shaft", "tip_to_cortex": "tip to cortex"}
 
@@ -26,9 +27,11 @@ def run_facts(record: Record) -> tuple[str, RunFacts]:
     source, needle, contrast = record["source"], record["needle"], record["contrast"]
     seconds = record["times"]["seconds"]
     onset = None if contrast is None else contrast["onset_frame"]
+    # what the verdict is about: where a needle was followed, contrast was at most looked for beside it
+    needle_run = contrast is None or record["verdict"]["code"] == Code.NEEDLE_FOLLOWED
     return source["study_instance_uid"], RunFacts(
         paths=tuple(source["paths"]),
-        kind="needle" if contrast is None else "contrast_not_seen" if onset is None else "contrast",
+        kind="needle" if needle_run else "contrast_not_seen" if onset is None else "contrast",
         acquired=moment(source["acquired"]),
         timed_frames=0 if seconds is None or onset is None else len(seconds) - onset + 1,
         mask=contrast is not None and bool(contrast["mask_frames"]),

@@ -119,7 +119,7 @@ def _contrast(contrast: ContrastResult) -> Record:
         "in_bone": _n(contrast.in_bone, 3),
         "in_target": _n(contrast.in_target, 3),
         "elsewhere": _n(contrast.elsewhere, 1),
-        "least_density": _n(contrast.least_density, 5),
+        "least_density": _n(contrast.least_density or None, 5),
         "refusal": contrast.refusal or None,
         "density_is_iodine": contrast.log_linear,
         "branches": [

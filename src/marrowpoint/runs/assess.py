@@ -85,9 +85,14 @@ def assess_run(
     key, tip_frame = _key_assessment(source, scan, profile, network, outer_diameter_mm)
     needle = _needle(source, scan, (key, tip_frame), profile)
     contrast, strip, pictures, verdict = _contrast(source, scan, needle, (profile, network, outer_diameter_mm, target))
+    if needle is not None and _about_needle(verdict, needle, scan):
+        verdict = _needle_first(judge_needle(needle, profile.run_limits), verdict, contrast)
+        # what appeared was the needle
+        contrast, strip = None if contrast is None else replace(contrast, onset=None), ()
+    else:
+        verdict = _contrast_first(verdict, contrast, judge_needle(needle, profile.run_limits))
     if not strip:
         strip = _frame_strip(source, needle)
-    verdict = _together(verdict, contrast, judge_needle(needle, profile.run_limits))
     done = replace(plain, calibration=key.calibration, needle=needle, contrast=contrast, strip=strip)
     if keep_pictures:
         done = replace(done, pictures=pictures)
@@ -178,14 +183,27 @@ def _as_frame(source: RunSource, index: int, picture: FloatImage, scan: Scan) ->
     return replace(frame, pixels=shown)
 
 
-def _together(contrast: Verdict, result: ContrastResult | None, needle: Verdict) -> Verdict:
-    """One verdict for a run: contrast where it was seen or looked for with a still needle, else the needle."""
-    if contrast.code in SEEN:
-        return contrast
+def _about_needle(contrast: Verdict, needle: NeedleResult, scan: Scan) -> bool:
+    """Whether a run shows a needle's way: it moved, and no contrast was seen beside it."""
+    if contrast.code in SEEN or scan.changes:
+        return False
     moved = any(reason.code == "needle_moved" for reason in contrast.reasons)
-    if moved and needle.code is Code.NEEDLE_FOLLOWED:
+    return moved or any(event.code == "deepest" for event in needle.events)
+
+
+def _needle_first(needle: Verdict, contrast: Verdict, result: ContrastResult | None) -> Verdict:
+    """The needle's verdict; contrast is named after it, and as looked for only where the needle stood still meanwhile."""
+    if result is not None and result.tip_is_needle and not result.refusal:
         return replace(needle, reasons=(*needle.reasons, *contrast.reasons))
-    if result is None and needle.code is Code.NEEDLE_FOLLOWED:
+    motion = [reason for reason in contrast.reasons if reason.code in ("motion", "no_detail", "too_few_frames")]
+    text = motion[0].text if motion else "the needle moves while it would be looked for."
+    why = Reason(code="contrast_not_judged", text=f"Contrast is not judged: {text[0].lower()}{text[1:]}")
+    return replace(needle, reasons=(*needle.reasons, why))
+
+
+def _contrast_first(contrast: Verdict, result: ContrastResult | None, needle: Verdict) -> Verdict:
+    """What contrast shows, or that none was seen with a still needle."""
+    if contrast.code not in SEEN and result is None and needle.code is Code.NEEDLE_FOLLOWED:
         # neither is good news: what could not be told about contrast stands first
         return replace(contrast, reasons=(*contrast.reasons, *needle.reasons))
     return contrast

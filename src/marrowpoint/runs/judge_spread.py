@@ -148,6 +148,8 @@ def _flags(result: ContrastResult, limits: RunLimits, reasons: list[Reason]) -> 
 
 
 def _least(result: ContrastResult) -> str:
+    if result.least_density <= 0:
+        return "Without a needle, and with nothing that appears, lines of contrast were not looked for."
     return (
         f"A line 1 mm wide must add {100 * result.least_density:.1f} % of the grey range to be seen at the noise of this run."
     )

@@ -127,9 +127,9 @@ def _places(shape: tuple[int, ...], tip: tuple[float, float], axis: tuple[float,
     return along, rows * np.float32(axis[1]) - columns * np.float32(axis[0])
 
 
-def smooth_beside(picture: FloatImage, shadow: Shadow, sigma_px: float) -> FloatImage:
-    """A picture smoothed without what the shaft hides, shape (m, n); where hardly anything is seen it is 0."""
-    seen = (~shadow.mask).astype(np.float32)
+def smooth_beside(picture: FloatImage, hidden: Mask, sigma_px: float) -> FloatImage:
+    """A picture smoothed without what is hidden, shape (m, n); where hardly anything is seen it is 0."""
+    seen = (~hidden).astype(np.float32)
     share = cv2.GaussianBlur(seen, (0, 0), sigma_px)
     smooth = cv2.GaussianBlur(picture * seen, (0, 0), sigma_px) / np.maximum(share, np.float32(LEAST_SHARE))
     return np.asarray(np.where(share > LEAST_SHARE, smooth, 0), dtype=np.float32)

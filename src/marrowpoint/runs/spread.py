@@ -225,8 +225,8 @@ def follow_spread(subtraction: Subtraction, around: Surroundings, scale: GridSca
             spreads.append(Spread(frame=frame))
             continue
         mean = subtraction.stack[index - 1 : index + 2].mean(axis=0)
-        smooth = cv2.GaussianBlur(mean, (0, 0), scale.px(BLUR_MM))
-        found, other = _linked(np.asarray(smooth / noise), inside, linked, scale)
+        smooth = _smoothed(mean, around.swept, scale.px(BLUR_MM))
+        found, other = _linked(smooth / noise, inside, linked, scale)
         elsewhere = max(elsewhere, other * scale.size**2)
         linked = linked | found
         reached[found & ~seen] = index
@@ -234,6 +234,12 @@ def follow_spread(subtraction: Subtraction, around: Surroundings, scale: GridSca
         spreads.append(_measure(frame, mean, found, distance, (subtraction, around, scale)))
     peak = int(np.argmax([s.density for s in spreads]))
     return SpreadSeries(spreads=tuple(spreads), seen=seen, reached=reached, elsewhere=elsewhere, peak=peak)
+
+
+def _smoothed(mean: FloatImage, swept: Mask | None, sigma_px: float) -> FloatImage:
+    """Smoothed without moving metal, whose halo would be called contrast."""
+    smooth = cv2.GaussianBlur(mean, (0, 0), sigma_px) if swept is None else smooth_beside(mean, swept, sigma_px)
+    return np.asarray(smooth, dtype=np.float32)
 
 
 def smoothed_noise(subtraction: Subtraction, scale: GridScale) -> FloatImage:
@@ -327,7 +333,7 @@ def _areas(
         level = CORE_SHARE * float(core[found].max())
         counts = [float((wide & (core >= share * level)).sum()) for share in (1.0, LEVELS[1], LEVELS[0])]
         return (counts[0], counts[1], counts[2]), _Whole(density=mean, seen=found)
-    smooth = smooth_beside(np.asarray(mean, dtype=np.float32), shadow, sigma)
+    smooth = smooth_beside(np.asarray(mean, dtype=np.float32), shadow.mask, sigma)
     # beside the shaft contrast was hardly found, for the shaft took part in the smoothing there
     reach = max(1, round(2 * sigma))
     near = cv2.dilate(found.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
