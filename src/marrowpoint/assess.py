@@ -12,11 +12,12 @@ from marrowpoint.assessment import Assessment, Provenance
 from marrowpoint.calibrate import reconcile, spacing_from_needle
 from marrowpoint.cortex import BonePrior, Cortex
 from marrowpoint.errors import NotAssessable
+from marrowpoint.exposure import Exposure
 from marrowpoint.fluoroscopy.field import find_exposure
 from marrowpoint.fluoroscopy.locate import locate_needle
 from marrowpoint.fluoroscopy.prior import BoneNetwork, infer_prior
 from marrowpoint.fluoroscopy.segment import segment_bone
-from marrowpoint.frame import Frame
+from marrowpoint.frame import Calibration, Frame
 from marrowpoint.judge import doubtful_needle, judge_frame, not_assessable, trusted_lengths
 from marrowpoint.measure import measure_placement
 from marrowpoint.needle import Needle
@@ -24,6 +25,7 @@ from marrowpoint.profile import Profile
 from marrowpoint.ultrasound.assess import assess_scan
 
 ULTRASOUND = frozenset({"US", "IVUS"})
+WIDEST_FIELD_MM = 430.0  # side of the largest detectors; of the patient, nearer to the tube, less is seen
 
 
 def assess_frame(
@@ -123,7 +125,7 @@ def _assess_fluoroscopy(start: Assessment, profile: Profile, network: BoneNetwor
             return _bone_alone(replace(done, candidates=candidates, verdict=doubtful_needle(needle)), prior)
         done = replace(done, needle=needle)
         rung = None if diameter_mm is None else spacing_from_needle(needle, diameter_mm, profile.scale)
-        done = replace(done, calibration=reconcile(frame.header_spacing, rung))
+        done = replace(done, calibration=_fitting(reconcile(frame.header_spacing, rung), exposure))
         cortex = start.cortex or segment_bone(exposure, needle, prior)
         done = replace(done, cortex=cortex)
         placement = measure_placement(cortex, needle, done.calibration, profile)
@@ -132,6 +134,19 @@ def _assess_fluoroscopy(start: Assessment, profile: Profile, network: BoneNetwor
         refused = replace(done, verdict=not_assessable(error))
         return refused if done.needle is not None else _bone_alone(refused, prior)
     return replace(done, placement=trusted_lengths(placement, cortex, profile.verdict), verdict=verdict)
+
+
+def _fitting(calibration: Calibration, exposure: Exposure) -> Calibration:
+    """Name a scale by which the field would be larger than any detector: a needle declared too thick, or a wrong tag."""
+    spacing = calibration.spacing
+    if spacing is None:
+        return calibration
+    sides = ((spacing.row_mm, exposure.field.any(axis=1)), (spacing.column_mm, exposure.field.any(axis=0)))
+    side_mm = max((mm * float(np.ptp(np.flatnonzero(seen))) for mm, seen in sides if seen.any()), default=0.0)
+    if side_mm * (1 - spacing.relative_u) <= WIDEST_FIELD_MM:
+        return calibration
+    text = f"{spacing.source} {spacing.mm_per_px:.4f} mm/px would make the field {side_mm:.0f} mm wide, more than any detector"
+    return replace(calibration, conflicts=(*calibration.conflicts, f"{text}: check the declared needle and the header"))
 
 
 def _bone_alone(done: Assessment, prior: BonePrior | None) -> Assessment:

@@ -17,6 +17,8 @@ FloatImage = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Points = NDArray[np.float64]
 
+MOST_MAGNIFICATION = 3.0  # of a tip 30 cm from the tube; beyond, one of two scales is wrong
+
 
 class ViewKind(StrEnum):
     """What the beam direction shows of the hip bone (design section 4)."""
@@ -99,6 +101,13 @@ class PixelSpacing:
         return float(np.sqrt(self.row_mm * self.column_mm))
 
 
+def _contradict(used: PixelSpacing, other: PixelSpacing) -> bool:
+    doubt, ratio = used.relative_u + other.relative_u, other.mm_per_px / used.mm_per_px
+    if other.source is SpacingSource.DETECTOR_PLANE:  # another plane: magnification explains a larger one
+        return not 1 - doubt <= ratio <= MOST_MAGNIFICATION * (1 + doubt)
+    return not 1 / (1 + doubt) <= ratio <= 1 + doubt
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
     """The scale used and everything that was said about scale.
@@ -116,6 +125,11 @@ class Calibration:
     spacing: PixelSpacing | None = None
     rungs: tuple[PixelSpacing, ...] = ()
     conflicts: tuple[str, ...] = ()
+
+    @property
+    def rivals(self) -> tuple[PixelSpacing, ...]:
+        """Rungs farther from the one in use than both doubts explain: which of them is true, nobody knows."""
+        return () if self.spacing is None else tuple(rung for rung in self.rungs if _contradict(self.spacing, rung))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -224,7 +224,7 @@ def _flags(needle: Needle, cortex: Cortex, placement: Placement, view: View, lim
     elif view.kind in DEPTH_VIEWS:
         yield from _depth_flags(placement, limits)
     margin = _in_mm(placement.thin_bone_margin)
-    if placement.thin_bone_near or (margin is not None and margin.value < limits.thin_margin_mm):
+    if placement.thin_bone_near or (margin is not None and margin.lower < limits.thin_margin_mm):
         yield Flag.NEAR_THIN_BONE
 
 

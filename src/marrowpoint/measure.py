@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marrowpoint.cortex import Cortex
-from marrowpoint.frame import Calibration, Points, SpacingSource
+from marrowpoint.frame import Calibration, PixelSpacing, Points, SpacingSource
 from marrowpoint.measurement import Bound, Measurement, Unit
 from marrowpoint.needle import Needle
 from marrowpoint.placement import Placement
@@ -130,7 +130,7 @@ def measure_placement(
     mapped = _mapped_thickness(scene) if inside else None
     thickness = _thickness(mapped, width, profile) if inside else None
     margin, thin_point = _thin_margin(scene, profile) if inside else (None, None)
-    near = margin is not None and margin.unit is Unit.MM and margin.value < profile.verdict.thin_margin_mm
+    near = margin is not None and margin.unit is Unit.MM and margin.lower < profile.verdict.thin_margin_mm
     if thickness is None:
         # where the map cannot judge the bone at the tip it cannot say how far thin bone is either; it can still warn
         margin, thin_point = None, thin_point if near else None
@@ -155,9 +155,7 @@ def measure_placement(
 def _scene(cortex: Cortex, needle: Needle, calibration: Calibration, draws: _Draws) -> _Scene:
     spacing = calibration.spacing
     step = np.array([spacing.row_mm, spacing.column_mm]) if spacing else np.ones(2)
-    factor = np.maximum(1 + draws.scale * (spacing.relative_u / 2 if spacing else 0.0), 0.2)
-    if spacing and spacing.source is SpacingSource.DETECTOR_PLANE:
-        factor = factor / (1 + (DETECTOR_MAGNIFICATION - 1) * draws.depth)
+    factor = _scale_error(calibration, draws)
     axis = np.asarray(needle.axis, dtype=np.float64)
     wide = np.where(draws.tip_blunder < 1 - needle.confidence, BLUNDER, 1.0)
     along, across = draws.along * wide * needle.tip_sd_along_px, draws.across * wide * needle.tip_sd_across_px
@@ -168,6 +166,24 @@ def _scene(cortex: Cortex, needle: Needle, calibration: Calibration, draws: _Dra
         needle=needle, cortex=cortex, step=step, unit=Unit.MM if spacing else Unit.PX, tips=tips,
         segments=segments_of(cortex.lines, step), edge=edge, factor=factor, draws=draws,
     )  # fmt: skip
+
+
+def _scale_error(calibration: Calibration, draws: _Draws) -> Floats:
+    """True over used scale, of shape (REPEATS, TIPS); rungs that contradict the one in use are as likely as it."""
+    spacing = calibration.spacing
+    if spacing is None:
+        return np.ones_like(draws.scale)
+    drawn = [_possible(rung, draws) / spacing.mm_per_px for rung in (spacing, *calibration.rivals)]
+    # whole tips take one rung: each has every draw of outline and scale
+    return np.stack(drawn)[np.arange(draws.scale.shape[1]) % len(drawn), :, np.arange(draws.scale.shape[1])].T
+
+
+def _possible(rung: PixelSpacing, draws: _Draws) -> Floats:
+    """What the scale at the tip may be by one rung [mm/px]."""
+    possible = rung.mm_per_px * np.maximum(1 + draws.scale * rung.relative_u / 2, 0.2)
+    if rung.source is SpacingSource.DETECTOR_PLANE:
+        possible = possible / (1 + (DETECTOR_MAGNIFICATION - 1) * draws.depth)
+    return np.asarray(possible)
 
 
 def _tip_to_cortex(scene: _Scene) -> tuple[Measurement, tuple[float, float]]:

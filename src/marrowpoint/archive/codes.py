@@ -47,12 +47,12 @@ MEASUREMENTS: dict[str, Code] = {
     "far_cortex_reserve": own("FAR_RESERVE", "Needle tip to the far cortex along the shaft"),
     "in_plane_width": own("IN_PLANE_WIDTH", "Width of the bone outline at the needle tip"),
     "gap_along_shaft": own("GAP_ALONG_SHAFT", "Needle tip to the bone ahead, along the shaft"),
-    "entry_to_peak": own("ENTRY_TO_PEAK", "Entry point to the nearest thick bone"),
+    "entry_to_peak": own("ENTRY_TO_PEAK", "Entry point to the peak of the crest, in this plane"),
 }
 BOUNDS: dict[str, Code] = {
     "estimate": ESTIMATED,
-    "lower_bound": own("LOWER_BOUND", "Lower bound: the true value is at least this"),
-    "upper_bound": own("UPPER_BOUND", "Upper bound: the true value is at most this"),
+    "lower_bound": own("LOWER_BOUND", "Lower bound: the true length is at least this, sign apart"),
+    "upper_bound": own("UPPER_BOUND", "Upper bound: the true length is at most this, sign apart"),
 }
 SCALE = own("MM_PER_PX", "Scale in the needle's plane")
 OUTER_DIAMETER = own("OUTER_DIAMETER", "Declared outer diameter of the needle")

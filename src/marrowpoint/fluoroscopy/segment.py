@@ -170,8 +170,10 @@ class _Refiner:
         )
         found = refine_line(self.attenuation, self.hidden, coarse, self.mm_per_px)
         offset = smooth_line(found.offset_px[:, None], LINE_SMOOTH, stretch.closed)
+        # no cortex is seen beyond the picture
+        moved = np.clip(points + offset * normals, -0.5, np.array(self.hidden.shape) - 0.5)
         return _Line(
-            points=points + offset * normals,
+            points=moved,
             sd_px=np.hypot(found.sd_px, EDGE_MODEL_SD_MM / self.mm_per_px),
             cortex=True,
             closed=stretch.closed,

@@ -6,7 +6,7 @@ import numpy as np
 
 from marrowpoint.cortex import Cortex
 from marrowpoint.frame import Calibration
-from marrowpoint.measurement import Measurement, Unit
+from marrowpoint.measurement import Bound, Measurement, Unit
 from marrowpoint.needle import Needle
 from marrowpoint.placement import Placement
 from marrowpoint.profile import Profile
@@ -51,7 +51,8 @@ def judge_scan(
         return Verdict(code=Code.NOT_ASSESSABLE, text=text, flags=flags, reasons=(why, *reasons))
     why = Reason(code="tip_to_cortex", text=f"Tip to bone surface {distance} (negative = above the bone).")
     if distance.upper < 0:
-        text = f"Above the bone: {-distance.value:.1f} {distance.unit} between tip and surface"
+        most = "at most " if distance.bound is Bound.UPPER else ""
+        text = f"Above the bone: {most}{-distance.value:.1f} {distance.unit} between tip and surface"
         return Verdict(code=Code.ABOVE_CORTEX, text=text, flags=flags, reasons=(why, *reasons))
     text = "Cannot tell: just above the bone, or at it"
     return Verdict(code=Code.INDETERMINATE, text=text, flags=flags, reasons=(why, *reasons))

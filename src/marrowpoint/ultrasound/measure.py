@@ -40,7 +40,7 @@ def measure_scan(
     spacing = calibration.spacing
     aspect = beams.sector.row_aspect
     unit = np.array([spacing.row_mm, spacing.column_mm]) if spacing else np.array([aspect, 1.0])
-    kind, relative = (Unit.MM, spacing.relative_u / 2) if spacing else (Unit.PX, 0.0)
+    kind, relative = (Unit.MM, _relative_sd(calibration)) if spacing else (Unit.PX, 0.0)
     segments = segments_of(cortex.lines, unit)
     tip = np.array([needle.tip]) * unit
     distance, nearest, _ = nearest_points(tip, segments)
@@ -72,6 +72,14 @@ def measure_scan(
     )  # fmt: skip
 
 
+def _relative_sd(calibration: Calibration) -> float:
+    """Relative doubt of the scale (k = 1), wide enough for a ruler that contradicts the header."""
+    spacing = calibration.spacing
+    assert spacing is not None
+    apart = [abs(rung.mm_per_px / spacing.mm_per_px - 1) for rung in calibration.rivals]
+    return max([spacing.relative_u, *apart]) / COVERAGE
+
+
 def _tip_to_cortex(gap: float, sd: float, kind: Unit, *, meets_bone: bool, open_end: bool) -> Measurement:
     half = COVERAGE * sd
     if meets_bone:
@@ -80,7 +88,9 @@ def _tip_to_cortex(gap: float, sd: float, kind: Unit, *, meets_bone: bool, open_
             method="the visible shaft ends in the echo of bone; the tip may lie deeper",
         )  # fmt: skip
     method = "tip to the nearest seen bone surface in the plane of the picture"
-    bound = Bound.LOWER if open_end else Bound.ESTIMATE
+    if open_end:
+        method += ", which is not seen farther: unseen bone may be nearer"
+    bound = Bound.UPPER if open_end else Bound.ESTIMATE  # of the gap, as for a tip outside in fluoroscopy
     return Measurement(value=-gap, lower=-gap - half, upper=-gap + half, unit=kind, bound=bound, method=method)
 
 
