@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from marrowpoint.frame import Calibration, SpacingSource, View, ViewKind
 from marrowpoint.measurement import Bound
 from marrowpoint.report.greys import Window, grey_levels
-from marrowpoint.report.icons import draw_icon
+from marrowpoint.report.icons import _key, draw_icon
 from marrowpoint.report.ink import SEVERITY_COLOUR, SKY, WHITE, dashes, letters, plain, wrap
 from marrowpoint.report.marks import draw_marks, thin_borders
 from marrowpoint.report.overlay import _bar, draw_overlay, encode_png
@@ -83,6 +83,22 @@ def test_marks_lie_where_they_were_found() -> None:
     assert abs(rows.max() - 320.5) <= 1.5
     assert abs(columns.min() - 120.5) <= 1.5
     assert abs(columns.max() - 480.5) <= 1.5
+
+
+def test_an_uncertain_outline_is_dashed_and_named_so() -> None:
+    def sky(confidence: float, *flags: Flag) -> tuple[int, list[str]]:
+        sure = drawn_assessment(needle=None, placement=None)
+        verdict = Verdict(code=Code.NOT_ASSESSABLE, text="Cannot tell", flags=flags)
+        shown = replace(sure, cortex=replace(sure.cortex, confidence=confidence), verdict=verdict)
+        base = np.full((600, 900, 3), 120, np.uint8)
+        drawn = draw_marks(base, shown, Window(row=1 / 6 - 0.5, column=1 / 6 - 0.5, zoom=3.0, line_px=2.0), None)
+        return int(np.all(drawn == SKY, axis=2).sum()), [name for name, _, dashed in _key(shown) if dashed]
+
+    whole, named = sky(0.9)
+    assert named == []
+    for doubtful, named in (sky(0.02), sky(0.6, Flag.LOW_CONFIDENCE_BONE)):
+        assert 0.3 * whole < doubtful < 0.7 * whole
+        assert named == ["hip bone, uncertain"]
 
 
 def test_thin_bone_is_bordered_where_it_begins_and_not_along_the_outline() -> None:

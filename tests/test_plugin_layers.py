@@ -20,6 +20,7 @@ from napari_marrowpoint.keys import FAR, KEYS
 from napari_marrowpoint.layers import (
     BONE,
     NEEDLE,
+    PICTURE,
     THICKNESS,
     Line,
     assessment_layers,
@@ -213,7 +214,7 @@ def test_an_outline_keeps_its_shape_with_few_points() -> None:
     assert len(joined([few], np.array([[900.0, 900.0], [950.0, 900.0]]), reach_px=10)) == 2
 
 
-def test_a_pulled_needle_draws_neither_outline_nor_map_again() -> None:
+def test_a_pulled_needle_leaves_every_layer_of_napari_as_it_is() -> None:
     napari = pytest.importorskip("napari.components", reason="napari is not installed")
     from napari_marrowpoint.canvas import Canvas  # noqa: PLC0415
 
@@ -221,13 +222,40 @@ def test_a_pulled_needle_draws_neither_outline_nor_map_again() -> None:
     canvas = Canvas(napari.ViewerModel())
     canvas.show_picture(shown.frame.pixels, shown.frame)
     canvas.show(shown, thin_below_mm=5.5)
-    bone, heat, needle = (canvas.layers[name] for name in (BONE, THICKNESS, NEEDLE))
-    before = np.array(needle.data)
+    changed, followed = [], []
+    for layer in canvas.viewer.layers:
+        layer.events.set_data.connect(lambda event: changed.append(event.source.name))
+        layer.events.visible.connect(lambda event: changed.append(event.source.name))
+    canvas.over_changed.connect(lambda: followed.append(canvas.handle_places()))
+    before = canvas.lines_over()
     # another doubt near another tip: the same lines and map
     moved = replace(shown, needle=drawn_needle((95.0, 145.0)), cortex=replace(shown.cortex, edge_sd_px=2.0))
     canvas.show(moved, thin_below_mm=5.5)
-    assert [canvas.layers[name] for name in (BONE, THICKNESS, NEEDLE)] == [bone, heat, needle]
-    assert not np.array_equal(needle.data, before)
-    assert {tuple(layer.scale) for name, layer in canvas.layers.items() if name != THICKNESS} == {(0.2, 0.2)}
+    assert changed == [], "napari would send and paint the whole picture at every move of the mouse"
+    assert {layer.name for layer in canvas.viewer.layers} == {PICTURE, BONE, THICKNESS}
+    assert np.allclose(followed[-1][0], (95.0, 145.0))
+    assert not np.array_equal(canvas.lines_over()[0].points, before[0].points)
+    canvas.toggle(NEEDLE)
+    assert canvas.lines_over() == []
     canvas.clear()
     assert not canvas.viewer.layers
+    assert not len(canvas.handle_places())
+
+
+def test_an_uncertain_outline_is_dashed_until_a_person_vouches_for_it() -> None:
+    napari = pytest.importorskip("napari.components", reason="napari is not installed")
+    from napari_marrowpoint.canvas import Canvas  # noqa: PLC0415
+
+    sure = drawn_assessment()
+    doubtful = replace(sure, cortex=replace(sure.cortex, confidence=0.02))
+    assert [line.dashed for line in marks_of(doubtful).lines[BONE]] == [True]
+    assert [line.dashed for line in marks_of(sure).lines[BONE]] == [False]
+    canvas = Canvas(napari.ViewerModel())
+    canvas.show_picture(sure.frame.pixels, sure.frame)
+    drawn = []
+    for each in (doubtful, sure):  # the same lines, only the trust in them changes
+        canvas.show(each)
+        drawn.append(float(np.hypot(*canvas.layers[BONE].data[:, 1].T).sum()))
+    assert drawn[0] == pytest.approx(drawn[1] / 2, rel=0.1)
+    (outline,) = [data for data, looks, kind in assessment_layers(doubtful) if looks["name"].endswith(BONE)]
+    assert len(outline) > 5, "without a window it is dashed too"

@@ -64,6 +64,15 @@ def test_the_shaft_turns_about_its_far_end_when_the_tip_is_dragged():
     assert np.array(found.tip) + found.length_px * np.array(found.axis) == pytest.approx(far)
 
 
+def test_while_the_mouse_moves_the_width_stays_what_the_program_found():
+    base = assessment()
+    elsewhere = by_hand(tip=(120.0, 150.0), far_end=(60.0, 150.0))
+    moving, done = (reassess(base, elsewhere, PROFILE, quick=quick).needle for quick in (True, False))
+    assert (moving.width_px, moving.width_sd_px) == (base.needle.width_px, base.needle.width_sd_px)
+    assert (moving.tip, moving.axis) == (done.tip, done.axis)
+    assert done.width_px != moving.width_px, "let go, the shaft that was drawn is measured"
+
+
 def test_a_far_end_turns_the_shaft_and_leaves_the_tip_the_programs():
     base = assessment()
     found = reassess(base, by_hand(far_end=(300.0, 330.0)), PROFILE).needle

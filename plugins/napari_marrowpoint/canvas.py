@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from psygnal import Signal
 
 from marrowpoint.assessment import Assessment
 from marrowpoint.frame import Calibration, Frame, Points
+from marrowpoint.report.marks import doubtful_outline
 from napari_marrowpoint.layers import (
     BEFORE,
     BONE,
     DRAFT,
-    HANDLES,
     NEEDLE,
     PICTURE,
     RUN,
@@ -31,14 +32,12 @@ from napari_marrowpoint.layers import (
 )
 from napari_marrowpoint.scene import camera_of, show_scale_bar
 
-LINE_PX, HANDLE_PX, DOT_PX, GAP_PX, LETTERS_PT = 2.0, 15.0, 9.0, 14.0, 13
-ORDER = (PICTURE, BEFORE, SUBTRACTED, THICKNESS, BONE, RUN, NEEDLE, HANDLES, WORDS, DRAFT, VERTICES)
+LINE_PX, DOT_PX = 2.0, 9.0
+ORDER = (PICTURE, BEFORE, SUBTRACTED, THICKNESS, BONE, RUN, VERTICES)
+# lines that follow the mouse: no layers of napari, drawn over its canvas (`pane`)
+OVER = (NEEDLE, DRAFT)
 # what stays on the screen from frame to frame of a run
 OF_RUN = (PICTURE, BEFORE, SUBTRACTED)
-# half the size of a letter on the screen, as a share of its height in points [px]
-LETTER_ROW, LETTER_COLUMN = 0.75, 0.45
-LEVEL = 0.35  # a direction less steep than this counts as level
-HALO = ((-1.3, -1.3), (-1.3, 1.3), (1.3, -1.3), (1.3, 1.3))
 
 
 class Canvas:
@@ -49,15 +48,21 @@ class Canvas:
     viewer : napari.components.ViewerModel
     """
 
+    over_changed = Signal()
+    """Something else lies over the picture; who draws it follows."""
+
     def __init__(self, viewer: Any) -> None:
         self.viewer = viewer
         self.layers: dict[str, Any] = {}
         self.ground = Ground(scale=(1.0, 1.0), units="px")
         self._hidden: set[str] = {THICKNESS, BEFORE, SUBTRACTED}
-        self._labels: tuple[Label, ...] = ()
+        self.labels: tuple[Label, ...] = ()
+        self._over: dict[str, list[Line]] = {}
+        self._handles: tuple[tuple[str, str, Points], ...] = ()
         self._inverted = False
         self._lines: Any = ()
         self._map: Any = None
+        self._doubtful = False
         camera_of(viewer).events.zoom.connect(self._rescale)
 
     def show_picture(self, data: Any, frame: Frame, *, field: Any = None, calibration: Calibration | None = None) -> None:
@@ -104,25 +109,36 @@ class Canvas:
         cortex = assessment.cortex
         # a moved needle makes a new cortex of the same lines and the same map: neither is drawn again
         lines, found = (None, None) if cortex is None else (cortex.lines, cortex.thickness)
-        fresh = self._lines is not lines or self._map is not found
+        doubtful = doubtful_outline(assessment)
+        fresh = self._lines is not lines or self._map is not found or self._doubtful != doubtful
         if fresh:
             self._show_thickness(assessment)
-            self._lines, self._map = lines, found
+            self._lines, self._map, self._doubtful = lines, found, doubtful
         self.show_marks(marks_of(assessment, thin_below_mm=thin_below_mm, outline=fresh))
 
     def show_marks(self, marks: Marks) -> None:
         """Draw lines, handles and words; layers that the marks do not name stay as they are."""
+        self.labels = marks.labels
+        self._handles = tuple(zip(marks.symbols, marks.colours, marks.handles, strict=True))
         for name, lines in marks.lines.items():
             self._show_lines(name, lines)
-        self._show_handles(marks)
-        self._labels = marks.labels
-        self._show_words()
+        self.over_changed.emit()
+
+    def lines_over(self) -> list[Line]:
+        """Lines that are drawn over the picture."""
+        return [line for name in OVER if self.wants(name) for line in self._over.get(name, [])]
+
+    def handles_over(self) -> tuple[tuple[str, str, Points], ...]:
+        """Sign, colour and place of tip, far end and entry."""
+        return self._handles
 
     def clear_marks(self) -> None:
         """Take everything but the picture away."""
         for name in [name for name in self.layers if name not in OF_RUN]:
             self.remove(name)
-        self._labels, self._lines, self._map = (), (), None
+        self.labels, self._handles, self._lines, self._map = (), (), (), None
+        self._over.clear()
+        self.over_changed.emit()
 
     def clear(self) -> None:
         """Take our layers away."""
@@ -132,6 +148,8 @@ class Canvas:
 
     def remove(self, name: str) -> None:
         """Take one of our layers away, if it is there."""
+        if self._over.pop(name, None) is not None:
+            self.over_changed.emit()
         layer = self.layers.pop(name, None)
         if layer is not None and layer in self.viewer.layers:
             self.viewer.layers.remove(layer)
@@ -139,6 +157,11 @@ class Canvas:
     def draft(self, name: str, lines: list[Line]) -> None:
         """Draw lines of a tool or of a run."""
         self._show_lines(name, lines)
+        self.over_changed.emit()
+
+    def draws(self, name: str) -> bool:
+        """Whether anything is drawn under this name, seen or hidden."""
+        return name in self.layers or name in self._over
 
     def picture_over(self, name: str, data: Any, **looks: Any) -> None:
         """Lay another picture of the same ground over the frame, hidden unless it was asked for; replaces the last one."""
@@ -173,14 +196,15 @@ class Canvas:
 
     def handle_places(self) -> Points:
         """Where the handles are: tip, far end, and the entry if there is one."""
-        layer = self.layers.get(HANDLES)
-        return np.zeros((0, 2)) if layer is None else np.asarray(layer.data, np.float64)
+        return np.array([at for _, _, at in self._handles]).reshape(-1, 2)
 
     def toggle(self, name: str) -> bool:
         """Hide or show a layer, on this frame and all others; returns whether it is shown now."""
         self._hidden ^= {name}
         if name in self.layers:
             self.layers[name].visible = name not in self._hidden
+        if name in (*OVER, WORDS):
+            self.over_changed.emit()
         return name not in self._hidden
 
     def set_shown(self, names: list[str], shown: bool) -> None:
@@ -194,6 +218,12 @@ class Canvas:
         self._inverted = not self._inverted
         for layer in (self.layers[name] for name in (PICTURE, BEFORE) if name in self.layers):
             layer.colormap = "gray" if layer.colormap.name == "gray_r" else "gray_r"
+
+    @property
+    def picture_shape(self) -> tuple[int, int]:
+        """Rows and columns of the picture on the screen; none where there is no picture."""
+        rows, columns = self.layers[PICTURE].data.shape[-2:] if PICTURE in self.layers else (0, 0)
+        return int(rows), int(columns)
 
     @property
     def px_per_pixel(self) -> float:
@@ -240,6 +270,9 @@ class Canvas:
             self._in_order()
 
     def _show_lines(self, name: str, lines: list[Line]) -> None:
+        if name in OVER:
+            self._over[name] = lines
+            return
         layer = self.layers.get(name)
         pieces = [line.segments() for line in lines]
         colours = [line.colour for line, piece in zip(lines, pieces, strict=True) for _ in piece]
@@ -257,72 +290,16 @@ class Canvas:
             )  # fmt: skip
             self._in_order()
 
-    def _show_handles(self, marks: Marks) -> None:
-        looks = {"symbol": list(marks.symbols), "border_color": list(marks.colours)}
-        layer = self.layers.get(HANDLES)
-        size = self._width(HANDLE_PX)
-        if layer is not None and len(layer.data) == len(marks.handles):
-            with layer.events.data.blocker():
-                layer.data = marks.handles
-            return
-        self.remove(HANDLES)
-        if len(marks.handles):
-            self.layers[HANDLES] = self.viewer.add_points(
-                marks.handles, name=HANDLES, size=size, face_color="transparent", border_width=0.12,
-                visible=HANDLES not in self._hidden, **looks, **self.ground.attributes(),
-            )  # fmt: skip
-            self._in_order()
-
-    def _show_words(self) -> None:
-        layer = self.layers.get(WORDS)
-        if not self._labels:
-            self.remove(WORDS)
-            return
-        data, text = self._written()
-        if layer is not None and len(layer.data) == len(data):
-            with layer.events.data.blocker():
-                layer.data = data
-            if text["string"] != layer.metadata["words"]:
-                layer.text, layer.metadata["words"] = text, text["string"]
-            return
-        self.remove(WORDS)
-        self.layers[WORDS] = self.viewer.add_points(
-            data, name=WORDS, text=text, size=1e-3, face_color="transparent", border_color="transparent",
-            visible=WORDS not in self._hidden, metadata={"words": text["string"]}, **self.ground.attributes(),
-        )  # fmt: skip
-        self._in_order()
-
-    def _written(self) -> tuple[Points, dict[str, Any]]:
-        """Each label four times in black around itself, so that it is read on bright and on dark."""
-        step = self._width(1.0)
-        places = [self._place_of(label, step) for label in self._labels]
-        points = [place + np.multiply(offset, step) for offset in HALO for place in places] + places
-        words = [label.text for label in self._labels]
-        colours = ["black"] * (len(HALO) * len(places)) + [label.colour for label in self._labels]
-        text = {"string": words * (len(HALO) + 1), "color": colours, "size": LETTERS_PT, "anchor": "center"}
-        return np.asarray(points), text
-
-    def _place_of(self, label: Label, step: float) -> Points:
-        """Middle of the words, in the quadrant to which they shall lie: nothing at their point is covered."""
-        half = np.array([LETTER_ROW, LETTER_COLUMN * len(label.text)]) * LETTERS_PT * step
-        toward = np.asarray(label.toward)
-        quadrant = np.where(np.abs(toward) < LEVEL, 0.0, np.sign(toward))
-        middle = np.asarray(label.at) + GAP_PX * step * toward + half * quadrant
-        size = np.asarray(self.layers[PICTURE].data.shape[-2:])
-        return np.asarray(np.clip(middle, half, np.maximum(size - half, half)))
-
     def _width(self, screen_px: float) -> float:
         return screen_px / max(self.px_per_pixel, 1e-6)
 
     def _rescale(self, event: Any = None) -> None:
-        """Lines as thin, handles as large on the screen at every zoom."""
+        """Lines as thin, points as large on the screen at every zoom."""
         for name, layer in self.layers.items():
-            if name in (BONE, RUN, NEEDLE, DRAFT):
+            if name in (BONE, RUN):
                 layer.edge_width = self._width(LINE_PX)
-            elif name in (HANDLES, VERTICES):
-                layer.size = self._width(HANDLE_PX if name == HANDLES else DOT_PX)
-        if WORDS in self.layers:
-            self._show_words()
+            elif name == VERTICES:
+                layer.size = self._width(DOT_PX)
 
     def _in_order(self) -> None:
         """What matters more lies above; keys and mouse belong to the picture, not to what was added last."""

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QDialog, QFileDialog, QLabel, QVBoxLayout, QWidget
 from marrowpoint.review import Action
 from marrowpoint.review.launch import remember_name, suggested_name
 from napari_marrowpoint.keys import FAR, KEYS, card
-from napari_marrowpoint.layers import BEFORE, BONE, HANDLES, NEEDLE, RUN, SUBTRACTED, THICKNESS, WORDS
+from napari_marrowpoint.layers import BEFORE, BONE, NEEDLE, RUN, SUBTRACTED, THICKNESS, WORDS
 from napari_marrowpoint.tools import Tool, Tools
 from napari_marrowpoint.writer import write_frame
 
@@ -183,7 +183,7 @@ class Commands:
 
     def toggle_needle(self) -> None:
         """Needle."""
-        self.review.canvas.set_shown([HANDLES], self.review.canvas.toggle(NEEDLE))
+        self.review.canvas.toggle(NEEDLE)
 
     def toggle_lengths(self) -> None:
         """Lengths."""
@@ -198,7 +198,7 @@ class Commands:
     def toggle_all(self) -> None:
         """Everything over the picture."""
         self._bare = not self._bare
-        self.review.canvas.set_shown([BONE, NEEDLE, HANDLES, WORDS, RUN], not self._bare)
+        self.review.canvas.set_shown([BONE, NEEDLE, WORDS, RUN], not self._bare)
 
     def invert(self) -> None:
         """Black and white."""

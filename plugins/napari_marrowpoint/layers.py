@@ -14,7 +14,7 @@ from marrowpoint.needle import Needle
 from marrowpoint.placement import Placement
 from marrowpoint.report.greys import grey_limits
 from marrowpoint.report.ink import ORANGE, PURPLE, SKY, VERMILLION, WHITE, YELLOW, Colour
-from marrowpoint.report.marks import thin_borders
+from marrowpoint.report.marks import doubtful_outline, thin_borders
 from marrowpoint.report.record import thin_out
 from marrowpoint.report.words import frame_name, in_words
 from marrowpoint.runs.run import RunAssessment
@@ -94,6 +94,10 @@ class Line:
             points = np.column_stack([np.interp(at, way, points[:, k]) for k in (0, 1)])
         pieces = np.stack([points[:-1], np.diff(points, axis=0)], axis=1)
         return pieces[::2] if self.dashed else pieces
+
+    def paths(self) -> list[Points]:
+        """The line as whole lines: itself, or each of its dashes."""
+        return [np.stack([start, start + step]) for start, step in self.segments()] if self.dashed else [self.points]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -182,7 +186,8 @@ def _bone_lines(assessment: Assessment, thin_below_mm: float | None) -> list[Lin
     cortex = assessment.cortex
     if cortex is None:
         return []
-    lines = [Line(points=thin_out(np.asarray(line)), colour=SEEN) for line in cortex.lines if len(line) > 1]
+    dashed = doubtful_outline(assessment)
+    lines = [Line(points=thin_out(np.asarray(line)), colour=SEEN, dashed=dashed) for line in cortex.lines if len(line) > 1]
     if thin_below_mm is not None:
         lines += [Line(points=line, colour=THIN, dashed=True) for line in thin_borders(cortex, thin_below_mm)]
     return lines
@@ -281,8 +286,9 @@ def assessment_layers(assessment: Assessment) -> list[LayerData]:
     marks = marks_of(assessment)
     for kind, lines in marks.lines.items():
         if lines:
-            paths = {"shape_type": "path", "edge_color": [line.colour for line in lines], "edge_width": width}
-            layers.append(([line.points for line in lines], common | paths | {"name": f"{name} {kind}"}, "shapes"))
+            drawn = [(path, line.colour) for line in lines for path in line.paths()]
+            paths = {"shape_type": "path", "edge_color": [colour for _, colour in drawn], "edge_width": width}
+            layers.append(([path for path, _ in drawn], common | paths | {"name": f"{name} {kind}"}, "shapes"))
     if len(marks.handles):
         points = {"symbol": list(marks.symbols), "border_color": list(marks.colours), "face_color": "transparent"}
         layers.append((marks.handles, common | points | {"size": 8 * width, "name": f"{name} {HANDLES}"}, "points"))

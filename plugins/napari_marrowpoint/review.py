@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QMainWindow, QSizePolicy, QSplitter, QVBoxLayout, QWi
 from marrowpoint.assessment import Assessment
 from marrowpoint.errors import MarrowpointError
 from marrowpoint.fluoroscopy.prior import BoneNetwork, load_network
+from marrowpoint.frame import Calibration
 from marrowpoint.review import Action
 from marrowpoint.review.cache import AssessmentCache
 from marrowpoint.review.launch import ReviewRequest, request_from_environment
@@ -26,6 +27,7 @@ from napari_marrowpoint.commands import Commands
 from napari_marrowpoint.desk import Desk
 from napari_marrowpoint.frames import FrameList
 from napari_marrowpoint.layers import PICTURE
+from napari_marrowpoint.pane import Pane
 from napari_marrowpoint.panel import Panel
 from napari_marrowpoint.partner import PartnerView
 from napari_marrowpoint.profile_form import ProfilePanel
@@ -56,6 +58,7 @@ class Review(QWidget):
     def __init__(self, napari_viewer: napari.Viewer, request: ReviewRequest | None = None) -> None:
         super().__init__()
         self._moving = self._docked = False
+        self._told_scale: Calibration | None = None
         self.viewer: Any = napari_viewer
         self.request = request or request_from_environment()
         self.desk: Desk | None = None
@@ -176,7 +179,8 @@ class Review(QWidget):
         assert self.desk is not None
         if shown is not None:
             self.canvas.show(shown, thin_below_mm=self.desk.profile.verdict.thin_below_mm)
-            self._tell_scale()
+            if shown.calibration != self._told_scale:
+                self._tell_scale()
         self.tell_banner(shown)
         quick = self.tools is not None and self.tools.pulling
         if not quick:
@@ -187,6 +191,7 @@ class Review(QWidget):
         desk = self.desk
         if desk is not None and desk.frame is not None:
             calibration = desk.frame.header_spacing if desk.shown is None else desk.shown.calibration
+            self._told_scale = calibration
             tell_scale(self.viewer, desk.frame, calibration, self.runs.time_s, self.runs.note)
             count_frames(self.viewer, desk.frame)
             show_counts(self.window(), shown=False)
@@ -279,6 +284,7 @@ class Review(QWidget):
         window.add_dock_widget(beside, name="Frames", area="left")
         self.run_dock = window.add_dock_widget(self.run_panel, name="Run", area="bottom")
         self.run_dock.hide()
+        self.pane = Pane(self.banner.window(), self.canvas)
 
     def _connect(self) -> None:
         self.banner.clicked.connect(self.commands.show_why)

@@ -118,7 +118,7 @@ class Tools:
 
     def drop(self) -> bool:
         """Forget what is half done; returns whether there was anything."""
-        busy = self._pulling or bool(self._wire) or DRAFT in self.canvas.layers
+        busy = self._pulling or bool(self._wire) or self.canvas.draws(DRAFT)
         self._pulling, self._wire = False, []
         self.canvas.remove(DRAFT)
         self.canvas.remove(VERTICES)

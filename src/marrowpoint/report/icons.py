@@ -20,6 +20,7 @@ from marrowpoint.report.ink import (
     letters,
     write_text,
 )
+from marrowpoint.report.marks import doubtful_outline
 from marrowpoint.verdict import Severity
 
 
@@ -128,7 +129,9 @@ def _key(assessment: Assessment) -> list[tuple[str, Colour, bool]]:
     key: list[tuple[str, Colour, bool]] = []
     cortex, needle, placement = assessment.cortex, assessment.needle, assessment.placement
     if cortex is not None:
-        key.append(("bone surface" if assessment.frame.reference.modality in ULTRASOUND else "hip bone", SKY, False))
+        name = "bone surface" if assessment.frame.reference.modality in ULTRASOUND else "hip bone"
+        doubtful = doubtful_outline(assessment)
+        key.append((f"{name}, uncertain" if doubtful else name, SKY, doubtful))
     if needle is not None:
         key += [("needle", YELLOW, False), ("tip, 95 %", WHITE, False)]
     if placement is not None and placement.entry is not None:

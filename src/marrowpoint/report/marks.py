@@ -32,7 +32,10 @@ from marrowpoint.report.ink import (
     write_text,
 )
 from marrowpoint.report.sound import draw_sound_marks
-from marrowpoint.verdict import Code
+from marrowpoint.verdict import Code, Flag
+
+DOUBT_DASH = 6.0  # of the line's width: dashes of an uncertain outline
+LIKELY = 0.5  # an outline less likely right than wrong is never drawn as one that is trusted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +67,9 @@ def draw_marks(picture: Picture, assessment: Assessment, window: Window, thin_be
     labels: list[Label] = []
     cortex, needle = assessment.cortex, assessment.needle
     if cortex is not None:
+        dash_px = DOUBT_DASH * window.line_px if doubtful_outline(assessment) else 0.0
         for line in cortex.lines:
-            stroke(drawn, window.place(line), SKY, window.line_px)
+            stroke(drawn, window.place(line), SKY, window.line_px, dash_px=dash_px)
         if thin_below_mm is not None:
             _draw_thin_border(drawn, cortex, window, thin_below_mm)
     before = drawn.copy()
@@ -81,6 +85,24 @@ def draw_marks(picture: Picture, assessment: Assessment, window: Window, thin_be
         _draw_tip(drawn, needle, window)
     occupied = np.any(drawn != before, axis=2)
     return _write_labels(drawn, labels, occupied, window)
+
+
+def doubtful_outline(assessment: Assessment) -> bool:
+    """Whether the outline of a frame is so uncertain that it must not look like one that is trusted.
+
+    Parameters
+    ----------
+    assessment : Assessment
+
+    Returns
+    -------
+    bool
+        Where the verdict says so, and where there is no verdict on it (no needle) an outline less likely right than wrong.
+    """
+    cortex = assessment.cortex
+    if cortex is None:
+        return False
+    return Flag.LOW_CONFIDENCE_BONE in assessment.verdict.flags or cortex.confidence < LIKELY
 
 
 def _draw_lengths(picture: Picture, assessment: Assessment, window: Window, tip: tuple[float, float]) -> list[Label]:

@@ -38,7 +38,8 @@ def reassess(base: Assessment, corrections: Corrections, profile: Profile, *, qu
     profile : Profile
         Thresholds.
     quick : bool
-        For every move of a mouse: fewer draws, so that the ends of the intervals differ a little from the full ones.
+        For every move of a mouse: fewer draws, so that the ends of the intervals differ a little from the full ones, and the
+        needle's width as it was found.
 
     Returns
     -------
@@ -80,7 +81,7 @@ def _projection(start: Assessment, base: Assessment, corrections: Corrections, p
     try:
         known = _header(start.frame, corrections, profile, limits)
         done = replace(done, calibration=known)
-        needle = hand_needle(base, corrections, known, limits)
+        needle = hand_needle(base, corrections, known, limits, quick=quick)
         if needle is None:
             return _without_needle(done, base, corrections, limits)
         rung = None

@@ -38,7 +38,9 @@ def hand_sd_px(limits: ReviewLimits, calibration: Calibration, shape: tuple[int,
     return max(limits.hand_point_sd_px, limits.hand_point_sd_mm / mm_per_px)
 
 
-def hand_needle(base: Assessment, corrections: Corrections, calibration: Calibration, limits: ReviewLimits) -> Needle | None:
+def hand_needle(
+    base: Assessment, corrections: Corrections, calibration: Calibration, limits: ReviewLimits, *, quick: bool = False
+) -> Needle | None:
     """The needle with what a person set of it.
 
     Parameters
@@ -49,6 +51,8 @@ def hand_needle(base: Assessment, corrections: Corrections, calibration: Calibra
     calibration : Calibration
         For the doubt of a hand in pixels.
     limits : ReviewLimits
+    quick : bool
+        For every move of a mouse: the width that the program found stands until the mouse is let go.
 
     Returns
     -------
@@ -80,7 +84,10 @@ def hand_needle(base: Assessment, corrections: Corrections, calibration: Calibra
     if length < MIN_SHAFT_PX:
         raise NotAssessable("needle_half_marked", "Tip and far end of the shaft lie on one another: pull them apart.")
     axis = ((far_end[0] - tip[0]) / length, (far_end[1] - tip[1]) / length)
-    width, width_sd = _width(base, tip, axis, length, calibration)
+    if quick and found is not None:
+        width, width_sd = found.width_px, found.width_sd_px
+    else:
+        width, width_sd = _width(base, tip, axis, length, calibration)
     by = reader(corrections.set_by("tip", "far_end", "end_on"))
     end_on = bool(corrections.end_on) if corrections.end_on is not None or found is None else found.end_on
     if found is not None and corrections.tip is None:
