@@ -5,19 +5,22 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames, get_frame
 from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.pixels.utils import as_pixel_options
+from pydicom.uid import JPEGTransferSyntaxes
 
 from marrowpoint.errors import MarrowpointError, UnreadableImage, UnsupportedImage
 from marrowpoint.read.fragments import check_fragments
 from marrowpoint.read.header import OpenFile, out_of_memory
+from marrowpoint.read.overheard import check_jpeg, refuse_damaged
 from marrowpoint.read.quiet import quiet
 
 Stored = NDArray[Any]
@@ -26,8 +29,10 @@ Stored = NDArray[Any]
 _MAX_PIXELS = 30_000_000
 _MAX_FRAMES = 100_000
 # The decoder that stands damaged data best comes first, and no other gets a second try: inside the fast RLE decoder and inside
-# GDCM damaged data can end the whole process. GDCM alone reads JPEG Lossless.
+# GDCM damaged data can end the whole process. GDCM alone reads JPEG Lossless. It tells of damage on standard error, pillow
+# keeps silent.
 _PLUGINS = ("pydicom", "pyjpegls", "pylibjpeg", "pillow", "gdcm")
+_JPEG = frozenset(JPEGTransferSyntaxes)
 _GREY = {"MONOCHROME1", "MONOCHROME2"}
 _COLOUR = {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT"}
 
@@ -175,11 +180,14 @@ def decode_frames(file: OpenFile, described: PixelDescription) -> Iterator[Store
     file.stream.seek(file.pixel_offset)
     number = 0
     with _decoding(file):
-        decoder = _decoder(file)
-        frames = decoder.iter_array(file.stream, raw=True, decoding_plugin=_plugin(decoder), **_options(file, described))
+        decoder, options = _decoder(file), _options(file, described)
+        frames = decoder.iter_array(file.stream, raw=True, decoding_plugin=_plugin(decoder), **options)
+    coded = _coded_frames(file, options) if _keeps_silent(decoder) else None
     while number < described.frames:
         with _decoding(file):
             values, properties = next(frames, (None, {}))
+            if coded is not None and values is not None:
+                check_jpeg(next(coded))
         if values is None:
             text = f"the file holds {number} of {described.frames} frames: it was cut short, export it again"
             raise UnreadableImage("truncated", text)
@@ -210,6 +218,9 @@ def decode_frame(file: OpenFile, described: PixelDescription, index: int) -> Sto
     with _decoding(file):
         decoder, options = _decoder(file), _options(file, described)
         values, properties = decoder.as_array(file.stream, index=index, raw=True, decoding_plugin=_plugin(decoder), **options)
+        if _keeps_silent(decoder):
+            file.stream.seek(file.pixel_offset)
+            check_jpeg(get_frame(file.stream, index, **_offsets(options)))
     return _checked(values, str(properties.get("photometric_interpretation", described.photometric)), described)
 
 
@@ -217,7 +228,10 @@ def decode_frame(file: OpenFile, described: PixelDescription, index: int) -> Sto
 def _decoding(file: OpenFile) -> Iterator[None]:
     # decoders warn, print and raise whatever they like
     try:
-        with quiet():
+        with ExitStack() as watched:
+            watched.enter_context(quiet())
+            if file.transfer_syntax in _JPEG and not _keeps_silent(get_decoder(file.transfer_syntax)):
+                watched.enter_context(refuse_damaged())
             # more pixels than the picture has: what is shown is not what was stored
             warnings.filterwarnings("error", message="The decoded RLE segment contains non-conformant padding")
             yield
@@ -243,6 +257,29 @@ def _plugin(decoder: Decoder) -> str:
     if not decoder.is_encapsulated:
         return ""
     return next((name for name in _PLUGINS if name in decoder.available_plugins), "")
+
+
+def _keeps_silent(decoder: Decoder) -> bool:
+    """Whether the picture comes from a JPEG decoder that tells nobody of damage."""
+    return decoder.UID in _JPEG and _plugin(decoder) == "pillow"
+
+
+def _coded_frames(file: OpenFile, options: dict[str, Any]) -> Iterator[bytes]:
+    """The frames as they are stored; another reader of the same stream finds it where it left it."""
+    frames, place = generate_frames(file.stream, **_offsets(options)), file.pixel_offset
+    while True:
+        kept = file.stream.tell()
+        file.stream.seek(place)
+        coded = next(frames, None)
+        place = file.stream.tell()
+        file.stream.seek(kept)
+        if coded is None:
+            return
+        yield coded
+
+
+def _offsets(options: dict[str, Any]) -> dict[str, Any]:
+    return {"number_of_frames": options["number_of_frames"], "extended_offsets": options.get("extended_offsets")}
 
 
 def _options(file: OpenFile, described: PixelDescription) -> dict[str, Any]:
