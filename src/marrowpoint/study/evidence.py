@@ -13,6 +13,7 @@ from marrowpoint.profile import Profile
 from marrowpoint.study.depth import Depth, true_depth
 from marrowpoint.study.geometry import separation_deg
 from marrowpoint.study.group import zero_view_of
+from marrowpoint.study.same import is_same_picture
 from marrowpoint.study.sight import sight_of
 from marrowpoint.study.thickness import Fusion, fused_thickness, packaged_fusion, pooled_thickness
 from marrowpoint.study.triangulate import Shaft, TipPoint, triangulate_shaft, triangulate_tip
@@ -78,7 +79,7 @@ def gather(assessments: Sequence[Assessment], profile: Profile) -> Evidence:
     -------
     Evidence
     """
-    distinct, twice = _distinct(assessments)
+    distinct, twice = _distinct(assessments, profile.study.same_view_within_deg)
     adequate, wide, dropped = _sorted(distinct)
     usable = (*adequate, *wide)
     zero = zero_view_of(distinct)
@@ -124,14 +125,20 @@ def _depth_of(assessment: Assessment) -> Measurement | None:
     return assessment.placement.insertion_depth if assessment.placement else None
 
 
-def _distinct(assessments: Sequence[Assessment]) -> tuple[tuple[Assessment, ...], tuple[Reason, ...]]:
+def _distinct(
+    assessments: Sequence[Assessment], same_view_within_deg: float
+) -> tuple[tuple[Assessment, ...], tuple[Reason, ...]]:
     kept: list[Assessment] = []
     dropped: list[Reason] = []
     hashes: dict[str, str] = {}
     for assessment in assessments:
         name, digest = frame_name(assessment), assessment.frame.reference.pixel_sha256
+        twin = next((other for other in kept if is_same_picture(other, assessment, same_view_within_deg)), None)
         if digest and digest in hashes:
             dropped.append(Reason(code="duplicate_picture", text=f"{name} is the same picture as {hashes[digest]}."))
+        elif twin is not None:
+            text = f"{name} shows the needle exactly where {frame_name(twin)} does, though it is marked as another view."
+            dropped.append(Reason(code="same_picture", text=f"{text} It is taken for a copy of that picture."))
         else:
             hashes[digest] = name
             kept.append(assessment)

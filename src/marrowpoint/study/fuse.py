@@ -234,10 +234,13 @@ def _proof(evidence: Evidence, profile: Profile) -> tuple[Reason, ...]:
     assert evidence.depth is not None
     assert evidence.thickness is not None
     thickness, depth = evidence.thickness, evidence.depth.smallest
-    lengths = (
+    lengths: tuple[Reason, ...] = (
         Reason(code="bone_thickness", text=f"Bone at the tip {thickness} thick ({thickness.method})."),
         Reason(code="insertion_depth", text=f"Past the entry cortex at most {depth} ({depth.method})."),
     )
+    if all(len(frame.calibration.rungs) < 2 for frame in evidence.usable):
+        text = "Nothing checks the scale but one source: see that the needle declared, or the header, is right."
+        lengths = (*lengths, Reason(code="scale_from_one_source", text=text))
     if depth_confirmed(evidence, profile.study):
         return lengths
     text = "Only one view bounds the depth: see in it that the shaft truly enters bone where its outline begins."

@@ -84,9 +84,11 @@ def _moment(assessment: Assessment) -> datetime:
 def _by_sheet(uid: str, frames: list[Assessment], sites: list[Site]) -> list[Position]:
     """The operator's split; empty where the sheet does not settle it."""
     names = dict.fromkeys(site.site for site in sites)
+    if "" in names:
+        return []  # a row without a name tells of the needle or the side, not which position a frame shows
     if len(names) == 1:
-        reason = Reason(code="operator", text=f"The procedure sheet lists one site ({sites[0].site or 'unnamed'}).")
-        return [Position(study_instance_uid=uid, site=sites[0].site or "1", frames=tuple(frames), reasons=(reason,))]
+        reason = Reason(code="operator", text=f"The procedure sheet lists one site ({sites[0].site}).")
+        return [Position(study_instance_uid=uid, site=sites[0].site, frames=tuple(frames), reasons=(reason,))]
     entries = [(_clock(site.entry_time), site.site) for site in sites]
     times = [(clock, name) for clock, name in entries if clock is not None]
     if not sites or len(times) < len(sites) or any(frame.frame.reference.acquired is None for frame in frames):
@@ -112,8 +114,8 @@ def _clock(text: str) -> time | None:
 def _by_pictures(uid: str, frames: list[Assessment], limits: StudyLimits, sites: list[Site]) -> list[Position]:
     zero = zero_view_of(frames)
     first: tuple[Reason, ...] = ()
-    if sites:
-        text = "The procedure sheet lists several sites but not when each was entered; the pictures decide."
+    if len(sites) > 1:
+        text = "The procedure sheet lists several sites but not by name when each was entered; the pictures decide."
         first = (Reason(code="sites_without_times", text=text),)
     groups: list[tuple[list[Assessment], tuple[Reason, ...]]] = []
     for frame in frames:
