@@ -98,3 +98,17 @@ def test_equal_means_the_same_outline_too():
     one, other = (Corrections().changed(by="A", at=AT, outline=(circle(radius=r),)) for r in (100.0, 101.0))
     assert one != other
     assert one == Corrections().changed(by="A", at=AT, outline=(circle(radius=100.0),))
+
+
+@pytest.mark.parametrize("corners", [[(1, 1), (2, 2)], [(1, 1), (5, 5), (9, 9)], [(1, 1), (5, float("nan")), (9, 1)]])
+def test_a_target_without_an_inside_is_refused(corners):
+    with pytest.raises(ValueError, match="target|corners"):
+        Corrections().changed(by="A. Reader", target=np.array(corners, float))
+
+
+def test_a_target_comes_back_and_is_marked():
+    drawn = Corrections().changed(by="A. Reader", target=np.array([(10.0, 20.5), (10.0, 60.0), (50.25, 30.0)]))
+    assert to_json(drawn)["target_xy"][0] == [20.5, 10.0]
+    assert from_json(to_json(drawn)) == drawn
+    assert drawn.fields_set == ("target",) and drawn.set_by("target") == "A. Reader"
+    assert drawn.changed(by="A. Reader", target=None).empty

@@ -8,20 +8,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_files import POOL_FRAME, contrast_file, image_of, source_picture
+from run_files import PLACE, POOL_FRAME, RADIUS_PX, contrast_file, image_of, source_picture
 
 from marrowpoint.assessment import Provenance
+from marrowpoint.audit.agreement import readings_of
 from marrowpoint.measurement import Bound, Measurement, Unit
 from marrowpoint.read import read_frame, read_profile
+from marrowpoint.review.corrections import Corrections
+from marrowpoint.review.entry import WHOLE_RUN, Action, FrameKey, decide, stale_because, standing
+from marrowpoint.review.ledger import open_ledger, read_entries
 from marrowpoint.review.runs import (
     CONTRAST,
     NEEDLE,
     RunCancelled,
     curves_of,
     follow_file,
+    inside_of,
     frame_words,
     moments_of,
     needle_curves,
+    onto_frame,
+    onto_mask,
     run_sentences,
     subjects,
 )
@@ -147,3 +154,69 @@ def test_events_and_refusals_of_a_needle_run_are_told() -> None:
     assert "Zoom changed at frame 2, 0.10 s." in told
     assert "1 frames repeat the one before." in told
     assert moments_of(run, CONTRAST) == () and curves_of(run, CONTRAST) == ()
+
+
+def square(centre: tuple[float, float], half: float) -> np.ndarray:
+    return np.array([(-half, -half), (-half, half), (half, half), (half, -half)]) + centre
+
+
+def test_a_target_is_the_pixels_inside_of_its_corners() -> None:
+    inside = inside_of(square((20.0, 30.0), 5.0), (60, 80))
+    rows, columns = np.nonzero(inside)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (15, 25, 25, 35)
+    assert inside.sum() == 11 * 11
+    assert not inside_of(square((-50.0, -50.0), 5.0), (60, 80)).any()
+
+
+def test_points_go_with_the_patient_and_come_back(followed: tuple[Path, RunAssessment, list[float]]) -> None:
+    run, corners = followed[1], square(PLACE, 10.0)
+    moved = onto_frame(corners, run, POOL_FRAME + 3)
+    assert np.allclose((moved - corners).mean(axis=0), source_picture(POOL_FRAME + 3)[1], atol=0.5)
+    assert np.allclose(onto_mask(moved, run, POOL_FRAME + 3), corners)
+    assert np.allclose(onto_mask(corners, run, 10_000), corners), "a frame that is not laid on the mask"
+
+
+def test_the_verdict_follows_the_target_that_a_person_drew(followed: tuple[Path, RunAssessment, list[float]]) -> None:
+    path, plain, _ = followed
+    assert plain.contrast is not None and plain.contrast.in_target is None
+    around, beside = (
+        follow_file(image_of(path), REQUEST, target=square((PLACE[0] + off, PLACE[1]), 2 * RADIUS_PX)) for off in (0.0, 90.0)
+    )
+    assert (around.verdict.code, beside.verdict.code) == (Code.SPREAD_AT_TARGET, Code.SPREAD_AWAY)
+    assert around.contrast is not None and around.contrast.in_target == pytest.approx(1.0, abs=0.02)
+    assert beside.contrast is not None and beside.contrast.in_target == pytest.approx(0.0, abs=0.02)
+    assert any("in the target that a person drew" in text for text in run_sentences(around))
+
+
+def test_a_decision_about_a_run_stands_beside_those_about_its_frames(
+    followed: tuple[Path, RunAssessment, list[float]], tmp_path: Path
+) -> None:
+    path, run, _ = followed
+    drawn = Corrections().changed(by="A. Reader", target=square(PLACE, 2 * RADIUS_PX))
+    with_target = follow_file(image_of(path), REQUEST, target=drawn.target)
+    made = decide(run, Action.CORRECT, rater="A. Reader", corrected=with_target, corrections=drawn)
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
+    ledger.append(made)
+    ledger.append(decide(run, Action.REJECT, rater="B. Reader", reason="the bone moves"))
+    entries = read_entries(tmp_path / "ledger.sqlite")
+    key = FrameKey.of_run(run.references)
+    assert key.frame_number == WHOLE_RUN and key.whole_run
+    assert {rater: entry.action for rater, entry in standing(entries, key).items()} == {
+        "A. Reader": Action.CORRECT, "B. Reader": Action.REJECT,
+    }  # fmt: skip
+    assert not any(standing(entries, FrameKey.of(reference)) for reference in run.references)
+    assert readings_of(entries) == (), "the audit compares frames"
+    assert (entries[0].before.code, entries[0].after.code) == (run.verdict.code.value, Code.SPREAD_AT_TARGET.value)
+    assert entries[0].after.numbers["in_target"]["value"] == pytest.approx(1.0, abs=0.02)
+    assert "in_target" not in entries[0].before.numbers
+    assert np.allclose(entries[0].corrections.target, drawn.target, atol=1e-3)
+    assert entries[0].corrections.set_by("target") == "A. Reader"
+    assert stale_because(entries[0], key, run.provenance) == ()
+    other = FrameKey.of_run((*run.references[:-1], replace(run.references[-1], pixel_sha256="0" * 64)))
+    assert stale_because(entries[0], other, run.provenance) == ("image",)
+
+
+def test_about_a_run_without_frames_nothing_can_be_decided() -> None:
+    nothing = RunAssessment(references=(), verdict=Verdict(code=Code.NOT_ASSESSABLE, text="no frame"), provenance=NOWHERE)
+    with pytest.raises(ValueError, match="nothing to decide"):
+        decide(nothing, Action.ACCEPT, rater="A. Reader")

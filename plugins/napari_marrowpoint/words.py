@@ -17,6 +17,7 @@ MAIN = ("tip_to_cortex", "bone_thickness")
 HAND_WORDS = {
     "tip": "tip", "far_end": "far end of the shaft", "end_on": "end-on", "outline": "outline",
     "outline_confirmed": "outline confirmed", "outer_diameter_mm": "needle", "view": "view", "side": "side", "scale": "scale",
+    "target": "target",
 }  # fmt: skip
 ACTION_WORDS = {
     Action.ACCEPT: "accepted", Action.CORRECT: "corrected", Action.REJECT: "rejected", Action.FLAG: "flagged",

@@ -23,10 +23,12 @@ def readings_of(entries: Iterable[Entry]) -> tuple[Reading, ...]:
     Returns
     -------
     tuple of Reading
-        Flags and comments decide nothing and are left out, and so is what was withdrawn.
+        Flags and comments decide nothing and are left out, and so is what was withdrawn, or said of a whole run.
     """
     by_frame: dict[tuple[str, int], list[Entry]] = {}
     for entry in entries:
+        if entry.frame.whole_run:  # the agreement is about frames
+            continue
         by_frame.setdefault((entry.frame.path, entry.frame.frame_number), []).append(entry)
     return tuple(_reading(entry) for held in by_frame.values() for entry in standing(held, held[0].frame).values())
 

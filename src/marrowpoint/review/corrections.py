@@ -1,4 +1,4 @@
-"""What a person set on one frame, by whom and when: a frozen noun, and its JSON."""
+"""What a person set on one frame or run, by whom and when: a frozen noun, and its JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from marrowpoint.frame import Points, ViewKind
 
 Point = tuple[float, float]
 
-FIELDS = ("tip", "far_end", "end_on", "outline", "outline_confirmed", "outer_diameter_mm", "view", "side", "scale")
+FIELDS = ("tip", "far_end", "end_on", "outline", "outline_confirmed", "outer_diameter_mm", "view", "side", "scale", "target")
+LEAST_CORNERS = 3  # of a target
 SCHEMA = 1
 
 
@@ -52,7 +53,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Corrections:
-    """What a person set on a frame; None where the program's own value stands.
+    """What a person set on a frame, or on the run that frames make; None where the program's own value stands.
 
     Parameters
     ----------
@@ -71,6 +72,9 @@ class Corrections:
     view : ViewKind or None
     side : {"L", "R"} or None
     scale : KnownLength or None
+    target : ndarray of shape (K, 2), or None
+        Of a run: corners of the region where the person wants the contrast, (row, column) in the picture before contrast [px];
+        the last one is joined to the first.
     marks : mapping of str to Mark
         Who set each field above, and when.
     """
@@ -84,6 +88,7 @@ class Corrections:
     view: ViewKind | None = None
     side: str | None = None
     scale: KnownLength | None = None
+    target: Points | None = None
     marks: Mapping[str, Mark] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -98,6 +103,8 @@ class Corrections:
         for line in self.outline or ():
             if line.ndim != 2 or line.shape[1] != 2 or len(line) < 2 or not np.isfinite(line).all():
                 raise ValueError("an outline is made of lines of at least two finite points (row, column)")
+        if self.target is not None:
+            _check_target(self.target)
 
     def changed(self, *, by: str, at: datetime | None = None, **fields: Any) -> Corrections:
         """A copy in which a person set some fields; None gives a field back to the program.
@@ -172,6 +179,8 @@ def to_json(corrections: Corrections) -> dict[str, Any]:
     if corrections.scale is not None:
         scale = corrections.scale
         record["scale"] = {"start_xy": _xy(scale.start), "end_xy": _xy(scale.end), "length_mm": scale.length_mm}
+    if corrections.target is not None:
+        record["target_xy"] = np.round(corrections.target[:, ::-1], 3).tolist()
     record["set_by"] = {name: {"by": mark.by, "at": mark.at.isoformat()} for name, mark in sorted(corrections.marks.items())}
     return record
 
@@ -196,6 +205,7 @@ def from_json(record: Mapping[str, Any]) -> Corrections:
         if record["schema"] > SCHEMA:
             raise ValueError(f"corrections of schema {record['schema']} are newer than this program's {SCHEMA}")
         outline, view, scale = record.get("outline_xy"), record.get("view"), record.get("scale")
+        target = record.get("target_xy")
         return Corrections(
             tip=_point(record.get("tip_xy")),
             far_end=_point(record.get("far_end_xy")),
@@ -206,12 +216,21 @@ def from_json(record: Mapping[str, Any]) -> Corrections:
             view=None if view is None else ViewKind(view),
             side=record.get("side"),
             scale=None if scale is None else _length(scale),
+            target=None if target is None else np.asarray(target, np.float64)[:, ::-1].copy(),
             marks={
                 name: Mark(by=str(mark["by"]), at=datetime.fromisoformat(mark["at"])) for name, mark in record["set_by"].items()
             },
         )
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise ValueError(f"not corrections: {error}") from error
+
+
+def _check_target(target: Points) -> None:
+    if target.ndim != 2 or target.shape[1] != 2 or len(target) < LEAST_CORNERS or not np.isfinite(target).all():
+        raise ValueError("a target has at least three finite corners (row, column)")
+    rows, columns = target.T
+    if abs(float(rows @ np.roll(columns, 1) - columns @ np.roll(rows, 1))) / 2 < 1:
+        raise ValueError("the corners of the target lie on one line: it has no inside")
 
 
 def _xy(point: Point) -> list[float]:

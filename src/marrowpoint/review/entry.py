@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from hashlib import sha256
 
 from marrowpoint.assessment import Assessment, Provenance
 from marrowpoint.frame import FrameReference
 from marrowpoint.review.corrections import Corrections
-from marrowpoint.review.said import Said
+from marrowpoint.review.said import Said, said_of
+from marrowpoint.runs.run import RunAssessment
 
 __all__ = [
     "DECISIONS",
     "MAX_RATER",
     "MAX_TEXT",
     "NEED_REASON",
+    "WHOLE_RUN",
     "Action",
     "Entry",
     "FrameKey",
@@ -29,6 +32,7 @@ __all__ = [
 ]
 
 MAX_RATER, MAX_TEXT = 80, 2000  # characters
+WHOLE_RUN = 0  # as the number of a frame: all frames of the file, as the run that they are
 
 
 class Action(StrEnum):
@@ -55,9 +59,9 @@ class FrameKey:
     path : str
         Relative to the reviewed folder's parent, with forward slashes, as in every result.
     frame_number : int
-        1-based.
+        1-based; `WHOLE_RUN` for the run that all frames of a file make.
     pixel_sha256 : str
-        Hash of the frame's decoded pixels.
+        Hash of the frame's decoded pixels; of a run, hash of those of its frames in their order.
     sop_instance_uid, study_instance_uid : str
         Empty where the file has none.
     """
@@ -78,6 +82,27 @@ class FrameKey:
             sop_instance_uid=reference.sop_instance_uid,
             study_instance_uid=reference.study_instance_uid,
         )
+
+    @classmethod
+    def of_run(cls, references: Sequence[FrameReference]) -> FrameKey:
+        """Key of a run whose frames were read.
+
+        Parameters
+        ----------
+        references : sequence of FrameReference
+            Of all its frames, in their order.
+
+        Returns
+        -------
+        FrameKey
+        """
+        digest = sha256("".join(each.pixel_sha256 for each in references).encode())
+        return replace(cls.of(references[0]), frame_number=WHOLE_RUN, pixel_sha256=digest.hexdigest())
+
+    @property
+    def whole_run(self) -> bool:
+        """Whether this names a run and no frame of it."""
+        return self.frame_number == WHOLE_RUN
 
     def same_frame(self, other: FrameKey) -> bool:
         """Whether both name one frame: the same place in the folder, or the same picture in a folder that was moved."""
@@ -136,25 +161,25 @@ class Entry:
 
 
 def decide(
-    base: Assessment,
+    base: Assessment | RunAssessment,
     action: Action,
     *,
     rater: str,
-    corrected: Assessment | None = None,
+    corrected: Assessment | RunAssessment | None = None,
     corrections: Corrections | None = None,
     reason: str = "",
     at: datetime | None = None,
 ) -> Entry:
-    """Put a decision into words for the ledger.
+    """Put a decision about a frame, or about the run that frames make, into words for the ledger.
 
     Parameters
     ----------
-    base : Assessment
+    base : Assessment or RunAssessment
         The program's own.
     action : Action
     rater : str
-    corrected : Assessment or None
-        From `reassess`, where the person corrected something.
+    corrected : Assessment, RunAssessment or None
+        From `reassess` or followed with the person's target, where the person corrected something.
     corrections : Corrections or None
     reason : str
     at : datetime or None
@@ -168,22 +193,30 @@ def decide(
     Raises
     ------
     ValueError
-        Without a rater, without a reason where one is needed, or a correction without corrections.
+        Without a rater, without a reason where one is needed, a correction without corrections, or a run without frames.
     """
     if action is Action.CORRECT and (corrections is None or corrections.empty or corrected is None):
         raise ValueError("to correct needs corrections and what came of them")
-    before = Said.of(base)
+    before = said_of(base)
     return Entry(
-        frame=FrameKey.of(base.frame.reference),
+        frame=_key_of(base),
         action=action,
         rater=rater.strip(),
         decided_at=(at or datetime.now(UTC)).astimezone(UTC),
         before=before,
-        after=before if corrected is None else Said.of(corrected),
+        after=before if corrected is None else said_of(corrected),
         corrections=None if corrections is None or corrections.empty else corrections,
         reason=reason.strip(),
         provenance=base.provenance,
     )
+
+
+def _key_of(base: Assessment | RunAssessment) -> FrameKey:
+    if isinstance(base, Assessment):
+        return FrameKey.of(base.frame.reference)
+    if not base.references:
+        raise ValueError("not one frame of this run could be read: there is nothing to decide about")
+    return FrameKey.of_run(base.references)
 
 
 def stale_because(entry: Entry, frame: FrameKey, provenance: Provenance) -> tuple[str, ...]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from marrowpoint.frame import Frame
+import cv2
+import numpy as np
+
+from marrowpoint.frame import Frame, Mask, Points
 from marrowpoint.measurement import Measurement
 from marrowpoint.read import ImageFile
 from marrowpoint.read.times import read_run_facts
@@ -17,6 +20,7 @@ from marrowpoint.runs.run import ContrastResult, NeedleResult, RunAssessment
 
 # how often the frames of a run are gone through, at most; only a progress bar is told by it
 PASSES = 5
+SUBPIXEL = 4  # bits after the point of a corner [px]
 NEEDLE, CONTRAST = "needle", "contrast"
 
 
@@ -69,6 +73,7 @@ def follow_file(
     image: ImageFile,
     request: RunRequest,
     *,
+    target: Points | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     progressed: Callable[[float], None] = lambda share: None,
 ) -> RunAssessment:
@@ -78,6 +83,8 @@ def follow_file(
     ----------
     image : ImageFile
     request : RunRequest
+    target : ndarray of shape (K, 2), or None
+        Corners of the region where a person wants the contrast, (row, column) in the picture before contrast [px].
     cancelled : callable
         Asked before each frame is read.
     progressed : callable
@@ -106,13 +113,46 @@ def follow_file(
             progressed(min(read / total, 0.99))
             yield frame
 
+    mask = None if target is None else inside_of(target, next(iter(source.frames())).pixels.shape)
     return assess_run(
         replace(source, frames=frames),
         profile=request.profile,
         network=request.network,
         outer_diameter_mm=request.outer_diameter_mm,
+        target=mask,
         keep_pictures=True,
     )
+
+
+def inside_of(corners: Points, shape: tuple[int, ...]) -> Mask:
+    """The pixels inside of a polygon.
+
+    Parameters
+    ----------
+    corners : ndarray of shape (K, 2)
+        (row, column) [px]; the last one is joined to the first.
+    shape : tuple of int
+        Rows and columns of the picture.
+
+    Returns
+    -------
+    ndarray of shape (M, N), bool
+    """
+    page = np.zeros(shape[:2], np.uint8)
+    cv2.fillPoly(page, [np.round(corners[:, ::-1] * 2**SUBPIXEL).astype(np.int32)], 1, shift=SUBPIXEL)
+    return page > 0
+
+
+def onto_mask(points: Points, run: RunAssessment, frame: int) -> Points:
+    """Points of a frame (from 0) where they lie in the picture before contrast; a frame not laid on it keeps them."""
+    pose = None if run.pictures is None else run.pictures.alignments.get(frame)
+    return points if pose is None else np.array([pose.back((float(r), float(c))) for r, c in points])
+
+
+def onto_frame(points: Points, run: RunAssessment, frame: int) -> Points:
+    """Points of the picture before contrast where they lie in a frame (from 0)."""
+    pose = None if run.pictures is None else run.pictures.alignments.get(frame)
+    return points if pose is None else np.array([pose.move((float(r), float(c))) for r, c in points])
 
 
 def subjects(run: RunAssessment) -> tuple[str, ...]:
@@ -232,6 +272,8 @@ def run_sentences(run: RunAssessment) -> tuple[str, ...]:
         )
         if contrast.motion.refused:
             told.append(f"{contrast.motion.refused} frames are refused because the bone moved.")
+        if contrast.in_target is not None:
+            told.append(f"{100 * contrast.in_target:.0f} % of the contrast lies in the target that a person drew.")
         if contrast.in_bone is not None:
             told.append(f"{100 * contrast.in_bone:.0f} % of the contrast is projected over the bone.")
         if contrast.washout is not None:

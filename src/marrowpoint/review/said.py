@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from marrowpoint.assessment import Assessment
 from marrowpoint.placement import Placement
+from marrowpoint.runs.run import RunAssessment
 
 NUMBERS = (
     "tip_to_cortex", "insertion_depth", "bone_thickness", "thin_bone_margin", "far_cortex_reserve", "in_plane_width",
@@ -22,7 +23,8 @@ class Said:
     code, text : str
         Verdict's code and sentence.
     numbers : dict of str to dict
-        By field of `Placement`: ``{"value": ..., "lower": ..., "upper": ..., "unit": "mm"}``.
+        By field of `Placement`: ``{"value": ..., "lower": ..., "upper": ..., "unit": "mm"}``. Of a run ``area``, and
+        ``in_bone`` and ``in_target``, shares without an interval.
     confidence : dict of str to float
         Of ``needle`` and ``bone``, where found.
     """
@@ -46,6 +48,22 @@ class Said:
             numbers=_numbers(assessment.placement),
             confidence=confidence,
         )
+
+
+def said_of(found: Assessment | RunAssessment) -> Said:
+    """What is said of a frame, or of a run: there the contrast at its peak, and the shares of it over bone and target."""
+    if isinstance(found, Assessment):
+        return Said.of(found)
+    numbers: dict[str, dict[str, float | str]] = {}
+    contrast = found.contrast
+    peak = None if contrast is None else next((s for s in contrast.spreads if s.frame == contrast.peak), None)
+    if contrast is not None and peak is not None:
+        limits = {"value": peak.area, "lower": peak.area_lower, "upper": peak.area_upper}
+        numbers["area"] = {**{key: round(float(value), 3) for key, value in limits.items()}, "unit": f"{contrast.unit}\u00b2"}
+        for name, share in (("in_bone", contrast.in_bone), ("in_target", contrast.in_target)):
+            if share is not None:
+                numbers[name] = {"value": round(float(share), 3), "unit": "1"}
+    return Said(code=found.verdict.code.value, text=found.verdict.text, numbers=numbers)
 
 
 def _numbers(placement: Placement | None) -> dict[str, dict[str, float | str]]:

@@ -12,7 +12,7 @@ from marrowpoint.assess import without_pixels
 from marrowpoint.assessment import Assessment, Provenance, StudyAssessment
 from marrowpoint.errors import MarrowpointError
 from marrowpoint.profile import Profile
-from marrowpoint.review.entry import DECISIONS, Action, Entry, FrameKey, flagged, stale_because, standing
+from marrowpoint.review.entry import DECISIONS, Action, Entry, FrameKey, about, flagged, stale_because, standing
 from marrowpoint.review.ledger import Ledger
 from marrowpoint.review.listing import Listed, Review, Row, State, list_frames
 from marrowpoint.review.partner import best_partner
@@ -129,11 +129,21 @@ class Session:
         MarrowpointError
             Where the ledger cannot be written; the row stays as it was.
         """
+        self.write(entry)
+        return self._rows[place]
+
+    def write(self, entry: Entry) -> None:
+        """Write a decision into the ledger: about a run, where it belongs to no row.
+
+        Raises
+        ------
+        MarrowpointError
+            Where the ledger cannot be written.
+        """
         if self.ledger is None:
             raise MarrowpointError("no_ledger", "no ledger is open: choose one before deciding")
         self.ledger.append(entry)
         self.refresh()
-        return self._rows[place]
 
     def restate(self, provenance: Provenance, profile: Profile) -> None:
         """Go over to another profile or model: decisions on the old one become stale, verdicts are for the worker to renew."""
@@ -146,14 +156,18 @@ class Session:
     def entries(self, place: int) -> tuple[Entry, ...]:
         """Everything that anyone wrote about a frame, in order."""
         key = self._rows[place].key
-        return () if key is None else tuple(entry for entry in self._entries if entry.frame.same_frame(key))
+        return () if key is None else self.entries_about(key)
+
+    def entries_about(self, key: FrameKey) -> tuple[Entry, ...]:
+        """Everything that anyone wrote about a frame or a run, in order."""
+        return tuple(about(self._entries, key))
 
     def needle_of(self, study_instance_uid: str, rater: str) -> float | None:
         """Outer diameter [mm] with which a rater last signed a frame of a study; None where they stated none."""
         signed = [
             entry for entry in self._entries
             if study_instance_uid and entry.frame.study_instance_uid == study_instance_uid and entry.rater == rater
-            and entry.action in DECISIONS
+            and entry.action in DECISIONS and not entry.frame.whole_run
         ]  # fmt: skip
         return None if not signed or signed[-1].corrections is None else signed[-1].corrections.outer_diameter_mm
 
@@ -209,10 +223,13 @@ class Session:
         key = row.key
         if key is None:
             return row
-        reviews = tuple(
+        told = self.entries_about(key)
+        comments = sum(1 for entry in told if entry.action is Action.COMMENT)
+        return replace(row, reviews=self.reviews_of(key), flags=tuple(flagged(told, key)), comments=comments)
+
+    def reviews_of(self, key: FrameKey) -> tuple[Review, ...]:
+        """The standing decision of each rater about a frame or a run."""
+        return tuple(
             Review(rater=rater, action=entry.action, stale=stale_because(entry, key, self.provenance), entry=entry)
             for rater, entry in standing(self._entries, key).items()
         )
-        about = [entry for entry in self._entries if entry.frame.same_frame(key)]
-        comments = sum(1 for entry in about if entry.action is Action.COMMENT)
-        return replace(row, reviews=reviews, flags=tuple(flagged(about, key)), comments=comments)
