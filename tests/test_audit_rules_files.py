@@ -288,6 +288,16 @@ def test_a26_depth(value, half, axis, bound, expected):
     assert outcome("A26", one_site(frame("a.dcm"), tip=tip(0, 0, 0, axis=axis), depth=depth)) == expected
 
 
+@pytest.mark.parametrize(("value", "expected"), [(20.0, "pass"), (40.0, "warn"), (66.0, "warn"), (70.0, "fail")])
+@pytest.mark.parametrize("axis", [STRAIGHT, OBLIQUE])
+def test_a26_where_the_path_is_not_known_well(value, expected, axis):
+    """25 degrees with a doubt of 9 (k = 1) may be straight in: it passes only as such, and fails only as oblique."""
+    record = tip(0, 0, 0, axis=axis) | {"axis_sd_deg": 9.0}
+    assert outcome("A26", one_site(frame("a.dcm"), tip=record, depth=length(value))) == expected
+    unknown = tip(0, 0, 0, axis=axis) | {"axis_sd_deg": None}
+    assert outcome("A26", one_site(frame("a.dcm"), tip=unknown, depth=length(value))) == expected
+
+
 def test_a26_without_depth_or_path():
     assert outcome("A26", one_site(frame("a.dcm"))) == "not_assessable"
     assert outcome("A26", one_site(frame("a.dcm"), depth=length(40))) == "warn"  # an unknown path cannot fail

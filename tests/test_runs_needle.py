@@ -64,6 +64,15 @@ def run() -> tuple[np.ndarray, Scan, NeedleResult, list[tuple[float, float]], li
     return depth, scan, result, tips, frames
 
 
+def test_the_way_of_the_tip_carries_the_doubt_of_the_scale(run) -> None:
+    """A way measured with a ruler that is 6 % off is 6 % off, however well the tip is seen."""
+    _, _, result, _, _ = run
+    assert CALIBRATION.spacing is not None
+    ways = [p.advance for p in result.points if p.advance is not None]
+    farthest = max(ways, key=lambda way: abs(way.value))
+    assert farthest.upper - farthest.value >= CALIBRATION.spacing.relative_u * abs(farthest.value) > 0.05
+
+
 def test_the_tip_is_followed(run) -> None:
     _, _, result, tips, _ = run
     errors = [

@@ -150,16 +150,28 @@ def _deep(position: PositionFacts, profile: Profile) -> Answer | None:
     depth, limits = position.insertion_depth, limits_of(profile)
     if depth is None or depth.unit is not Unit.MM:
         return None
-    straight = position.axis is None or degrees(acos(min(1.0, abs(float(BACK @ position.axis))))) <= limits.straight_within_deg
-    path = "unknown path, taken as straight in" if position.axis is None else "straight in" if straight else "oblique path"
-    warning = limits.straight_warning_mm if straight else limits.path_warning_mm
-    limit = limits.straight_limit_mm if straight else limits.path_limit_mm
-    told = f"{depth.value:.1f} mm past the cortex ({depth.lower:.1f} to {depth.upper:.1f}), {path}; limit {limit:g} mm."
+    least, most = _off_straight_deg(position)
+    # what may be straight in must pass as such; what may be oblique fails only as such
+    warning = limits.straight_warning_mm if least <= limits.straight_within_deg else limits.path_warning_mm
+    limit = limits.straight_limit_mm if most <= limits.straight_within_deg else limits.path_limit_mm
+    path = "unknown path, taken as straight in" if position.axis is None else "straight in"
+    if position.axis is not None and most > limits.straight_within_deg:
+        path = "oblique path" if least > limits.straight_within_deg else "path straight in or oblique, not certain"
+    shown = limits.path_limit_mm if least > limits.straight_within_deg else limits.straight_limit_mm
+    told = f"{depth.value:.1f} mm past the cortex ({depth.lower:.1f} to {depth.upper:.1f}), {path}; limit {shown:g} mm."
     if depth.upper < warning:
         return Answer(outcome=Outcome.PASS, sentence=told, site=position.site)
     # an upper bound, or a path that nobody knows, cannot prove that a needle went too deep
     proven = depth.lower > limit and depth.bound is not Bound.UPPER and position.axis is not None
     return Answer(outcome=Outcome.FAIL if proven else Outcome.WARN, sentence=told, site=position.site)
+
+
+def _off_straight_deg(position: PositionFacts) -> tuple[float, float]:
+    """Least and greatest angle between the needle and straight in; anything where that is not known."""
+    if position.axis is None or position.axis_sd_deg is None:
+        return 0.0, 90.0
+    angle = degrees(acos(min(1.0, abs(float(BACK @ position.axis)))))
+    return max(angle - 2 * position.axis_sd_deg, 0.0), min(angle + 2 * position.axis_sd_deg, 90.0)
 
 
 def human_confirmation(procedure: ProcedureFacts, profile: Profile) -> Iterator[Answer]:

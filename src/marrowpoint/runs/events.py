@@ -20,7 +20,7 @@ STILL_MM = 0.5  # a tip so near to its deepest place has arrived
 
 
 def find_events(
-    points: tuple[NeedlePoint, ...], scan: Scan, times: RunTimes, profile: Profile, unit: str
+    points: tuple[NeedlePoint, ...], scan: Scan, times: RunTimes, profile: Profile, unit: str, *, mm_per_px: float
 ) -> tuple[RunEvent, ...]:
     """Find what happened, in order of time.
 
@@ -32,6 +32,8 @@ def find_events(
     profile : Profile
     unit : str
         Of the lengths.
+    mm_per_px : float
+        Scale, where the unit is mm.
 
     Returns
     -------
@@ -46,7 +48,7 @@ def find_events(
                 events.append(_event(code, crossing, times))
     events.extend(_depth_events([(p.frame, p.advance) for p in points if p.advance is not None], times, profile, unit))
     events.extend(_lost(points, times))
-    events.extend(_jumps(scan, times, unit, points))
+    events.extend(_jumps(scan, times, TABLE_PX if unit == "px" else TABLE_MM / mm_per_px))
     return tuple(sorted(events, key=lambda event: event.frame))
 
 
@@ -120,11 +122,10 @@ def _lost(points: tuple[NeedlePoint, ...], times: RunTimes) -> list[RunEvent]:
     return events
 
 
-def _jumps(scan: Scan, times: RunTimes, unit: str, points: tuple[NeedlePoint, ...]) -> list[RunEvent]:
+def _jumps(scan: Scan, times: RunTimes, limit: float) -> list[RunEvent]:
     """Shifts of the whole picture and jumps of its brightness, so that nobody takes them for the needle's."""
     shifts = np.array([pose.shift_px for pose in scan.poses]) * scan.factor
     events = []
-    limit = TABLE_PX if unit == "px" else TABLE_MM / max(_mm_per_px(points), 1e-6)
     moves = [
         float(np.hypot(*(shifts[i] - shifts[max(0, i - TABLE_FRAMES)])))
         if scan.views[i] == scan.views[max(0, i - TABLE_FRAMES)]
@@ -146,11 +147,3 @@ def _jumps(scan: Scan, times: RunTimes, unit: str, points: tuple[NeedlePoint, ..
         if scan.views[i] == scan.views[i + 1]
     ]
     return events
-
-
-def _mm_per_px(points: tuple[NeedlePoint, ...]) -> float:
-    """Scale from any advance: its interval over the doubt in pixels."""
-    for point in points:
-        if point.advance is not None and point.sd_along_px:
-            return (point.advance.upper - point.advance.lower) / (4 * point.sd_along_px)
-    return 0.3

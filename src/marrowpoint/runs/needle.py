@@ -90,7 +90,7 @@ def describe_needle(
     values = {i: m.value for i, m in advances.items()}
     usable = len(points) - len(scan.copies)
     unit = "mm" if calibration.spacing is not None else "px"
-    events = find_events(tuple(points), scan, times, profile, unit)
+    events = find_events(tuple(points), scan, times, profile, unit, mm_per_px=_size(calibration))
     return NeedleResult(
         points=tuple(points),
         events=events,
@@ -123,13 +123,14 @@ def _advances(track: Track, scan: Scan, calibration: Calibration, view: int) -> 
     axes = np.array([needle.axis for _, needle in placed.values()])
     axis = np.median(axes, axis=0)
     axis = axis / max(float(np.linalg.norm(axis)), 1e-9)
-    first = next(iter(placed.values()))[0]
-    size = _size(calibration)
+    first, start = next(iter(placed.values()))
+    size, scale_u = _size(calibration), 0.0 if calibration.spacing is None else calibration.spacing.relative_u
     unit = Unit.PX if calibration.spacing is None else Unit.MM
     out = {}
     for index, (tip, needle) in placed.items():
         value = -float((tip[0] - first[0]) * axis[0] + (tip[1] - first[1]) * axis[1]) * size
-        spread = 2 * needle.tip_sd_along_px * size
+        # the doubt of both tips, and that of the scale, which grows with the way
+        spread = float(np.hypot(2 * np.hypot(needle.tip_sd_along_px, start.tip_sd_along_px) * size, scale_u * value))
         method = "tip against the registered bone, along the shaft, since its first frame"
         out[index] = Measurement(
             value=value, lower=value - spread, upper=value + spread, unit=unit, bound=Bound.LOWER, method=method
