@@ -49,7 +49,7 @@ def saved_anew(seen: Assessment, *, larger: float = 1.0, flip: tuple[int, int] =
 @pytest.mark.parametrize("larger", [1.0, 0.5, 2.0])
 def test_a_picture_saved_anew_is_no_second_view(larger: float, flip: tuple[int, int]) -> None:
     seen = iliac()
-    copy = saved_anew(seen, larger=larger, flip=flip, shake_px=1.0 * larger)
+    copy = saved_anew(seen, larger=larger, flip=flip, shake_px=4.0 * larger)
     assert is_same_picture(seen, copy, WITHIN)
     study = judge_study([seen, copy], PROFILE)
     assert study.verdict.code is Code.INDETERMINATE

@@ -15,7 +15,7 @@ from marrowpoint.assessment import Assessment
 from marrowpoint.frame import Points
 
 # A copy moves tip and shaft by less; two shots from other directions agree so far by chance in one of ten thousand pairs.
-TIP_WIDTHS, WIDTH_RATIO, LENGTH_RATIO, AXIS_DEG = 0.25, 0.06, 0.06, 1.0
+TIP_WIDTHS, WIDTH_RATIO, LENGTH_RATIO, AXIS_DEG = 0.75, 0.08, 0.08, 0.7
 
 # how a copy may hang: as it was, turned over, or by half a turn
 MIRRORS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
