@@ -95,7 +95,40 @@ def test_a_depth_from_one_view_alone_is_told_to_whoever_confirms():
     alone = study({"depth_mm": 40.0}, {"depth_mm": 40.0})
     assert alone.verdict.code is Code.RIGHT_SPOT
     assert "depth_from_one_view" in codes(alone)
-    assert "depth_from_one_view" not in codes(study())
+    assert alone.insertion_depth.bound is Bound.UPPER
+    assert "at most" in alone.verdict.reasons[1].text
+
+
+# two views that see the needle nearly in plane, 55 degrees apart
+APART = ({}, {}, {"primary": 75.0})
+
+
+def test_a_depth_on_which_two_views_agree_is_a_measurement():
+    together = study(*APART)
+    assert together.verdict.code is Code.RIGHT_SPOT
+    assert "depth_from_one_view" not in codes(together)
+    assert together.insertion_depth.bound is Bound.ESTIMATE
+    assert together.insertion_depth.value == pytest.approx(12.0, abs=2.0)
+    assert together.insertion_depth.lower < 12.0 < together.insertion_depth.upper
+    assert "at most" not in together.verdict.reasons[1].text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param(({}, {}, {"primary": 100.0}), id="beams close together"),
+        pytest.param(({"depth_mm": 30.0}, {"depth_mm": 30.0}, {"primary": 75.0}), id="the others see it deeper"),
+        pytest.param(({"depth_mm": 30.0}, {}, {"primary": 75.0, "depth_mm": 30.0}), id="the tightest lies along the beam"),
+    ],
+)
+def test_views_that_cannot_confirm_each_other_only_bound_the_depth(changes):
+    assert study(*changes).insertion_depth.bound is Bound.UPPER
+
+
+def test_a_depth_beyond_twice_the_thickness_stays_a_bound():
+    found = study(*({**change, "depth_mm": 40.0} for change in APART))
+    assert found.insertion_depth.bound is Bound.UPPER
+    assert "may_be_through" in codes(found)
 
 
 def test_one_view_never_suffices():

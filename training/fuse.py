@@ -19,27 +19,28 @@ from pathlib import Path
 
 import numpy as np
 
-from marrowpoint.measurement import Measurement
-from marrowpoint.study.thickness import LIMITS, Fusion, features, limits
+from marrowpoint.read import read_profile
+from marrowpoint.study.evidence import thickness_readings, usable_frames, widths_of
+from marrowpoint.study.thickness import FEATURES, LIMITS, Fusion, features, limits, parse_fusion
 
 LADDER_MM = (2.0, 3.0, 4.5, 5.5, 6.5, 8.0, 9.6, 11.5)
 THICK_MM = 9.6
 RIDGE = 0.02  # of the number of rows; holds back weights of features that go together
 STEPS = 60
+WRONG = 0.025  # of left-out bone that is not thick, so much may be called thick
 
 
 def rows_of(studies: list, counts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Features and true thickness of every combination of so many views of tips in bone."""
-    table, truths = [], []
+    """Features and true thickness of every combination of so many usable views of tips in bone."""
+    table, truths, profile = [], [], read_profile(None)
     for truth, frames in studies:
-        readings: list[Measurement] = [
-            frame.placement.mapped_thickness for frame in frames if frame.placement and frame.placement.mapped_thickness
-        ]
         if truth["thickness_mm"] <= 0:
             continue
+        # a study uses no other frames
+        read = [frame for frame in usable_frames(frames, profile) if thickness_readings([frame])]
         for count in counts:
-            for some in combinations(readings, count):
-                table.append(features(some))
+            for some in combinations(read, count):
+                table.append(features(thickness_readings(some), widths_of(some)))
                 truths.append(truth["thickness_mm"])
     return np.array(table), np.array(truths)
 
@@ -62,11 +63,16 @@ def fit(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.concatenate([slopes, weights[width:] - slopes @ middle])
 
 
+def thick_logits(weights: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Logit of the chance that the bone is thick, a row."""
+    return x @ weights[: x.shape[1]] + weights[x.shape[1] + LADDER_MM.index(THICK_MM)]
+
+
 def margin_of(left_out: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> float:
     """How much surer a fit must be so that of left-out bone that is not thick only 2.5 % is called thick."""
-    rung = LADDER_MM.index(THICK_MM)
-    logits = [(x @ weights[: x.shape[1]] + weights[x.shape[1] + rung])[y < THICK_MM] for weights, x, y in left_out]
-    return max(float(np.quantile(np.concatenate(logits), 0.975)) - LIMITS[0], 0.0)
+    logits = [thick_logits(weights, x)[y < THICK_MM] for weights, x, y in left_out]
+    # rounded up: the highest that may not pass must not
+    return max(float(np.ceil(1e4 * (np.quantile(np.concatenate(logits), 1 - WRONG, method="higher") - LIMITS[0])) / 1e4), 0.0)
 
 
 def tell(name: str, weights: np.ndarray, margin: float, x: np.ndarray, y: np.ndarray) -> None:
@@ -80,6 +86,18 @@ def tell(name: str, weights: np.ndarray, margin: float, x: np.ndarray, y: np.nda
         f"{(~thick).sum()} that are not, {thin[thick].sum()} of {thick.sum()} that are; "
         f"called thick: {called[thick].sum()} of {thick.sum()} thick, {called[~thick].sum()} of {(~thick).sum()} others"
     )
+
+
+def check(fusion: Fusion, left_out: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> None:
+    """Stop before a fit is written that would call bone thick too easily, or that has its signs wrong."""
+    called = np.concatenate([thick_logits(weights, x)[y < THICK_MM] for weights, x, y in left_out]) >= LIMITS[0] + fusion.margin
+    if called.mean() > WRONG:
+        raise SystemExit(f"{called.mean():.1%} of left-out bone that is not thick is called thick; at most {WRONG:.1%} may be")
+    for weights in (fusion.single, fusion.several):
+        thin, thick = (limits(np.array([value, value / 2, np.log(40.0)]), weights, fusion)[0] for value in (4.0, 28.0))
+        if not thin < THICK_MM <= thick:
+            raise SystemExit(f"readings of 4 and 28 mm give lower limits of {thin:.1f} and {thick:.1f} mm")
+    print(f"self-check passed: {called.sum()} of {len(called)} left-out rows that are not thick are called thick")
 
 
 def main() -> None:
@@ -101,8 +119,10 @@ def main() -> None:
     for name, (weights, x, y) in left_out.items():
         tell(name, weights, margin, x, y)
     model = hashlib.sha256(args.model.read_bytes()).hexdigest()
-    table = {"model_sha256": model, "ladder_mm": LADDER_MM, "margin": round(margin, 4), **fits}
-    args.out.write_text(json.dumps(table) + "\n")
+    table = {"model_sha256": model, "features": FEATURES, "ladder_mm": LADDER_MM, "margin": margin, **fits}
+    text = json.dumps(table) + "\n"
+    check(parse_fusion(text), list(left_out.values()))
+    args.out.write_text(text)
 
 
 if __name__ == "__main__":

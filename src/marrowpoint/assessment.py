@@ -81,7 +81,7 @@ class StudyAssessment:
     shaft_axis_sd_deg : float or None
         Root-mean-square doubt of that direction [deg].
     insertion_depth : Measurement or None
-        Needle past the entry cortex, foreshortening taken out; an upper bound [mm].
+        Needle past the entry cortex, foreshortening taken out [mm]; its bound says whether it is measured, or at most so much.
     bone_thickness : Measurement or None
         Thickness at the tip, pooled over the views [mm].
     """

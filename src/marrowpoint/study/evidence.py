@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from marrowpoint.assessment import Assessment
 from marrowpoint.frame import ViewKind
 from marrowpoint.measurement import Measurement, Unit
 from marrowpoint.profile import Profile
-from marrowpoint.study.depth import Depth, true_depth
+from marrowpoint.study.depth import Depth, measured_depth, true_depth
 from marrowpoint.study.geometry import separation_deg
 from marrowpoint.study.group import zero_view_of
 from marrowpoint.study.same import is_same_picture
 from marrowpoint.study.sight import sight_of
-from marrowpoint.study.thickness import Fusion, fused_thickness, packaged_fusion, pooled_thickness
+from marrowpoint.study.thickness import Fusion, Reading, fused_thickness, packaged_fusion, pooled_thickness
 from marrowpoint.study.triangulate import Shaft, TipPoint, triangulate_shaft, triangulate_tip
 from marrowpoint.verdict import Code, Reason
 
@@ -87,10 +87,14 @@ def gather(assessments: Sequence[Assessment], profile: Profile) -> Evidence:
     seen = [(assessment, sight) for assessment in distinct if (sight := sight_of(assessment, zero)) is not None]
     sights = [sight for _, sight in seen]
     shaft = triangulate_shaft(sights, profile.study)
+    thickness = joint_thickness(usable, packaged_fusion())
     depth = None
     if shaft is not None:
         projected = [_depth_of(assessment) if assessment in usable else None for assessment, _ in seen]
         depth = true_depth(projected, shaft.sines)
+    if depth is not None and shaft is not None and thickness is not None:
+        beams, ratio = [sight.beam for sight in sights], profile.study.depth_views_ratio
+        depth = replace(depth, estimate=measured_depth(depth, shaft.sines, beams, thickness.value, ratio))
     return Evidence(
         adequate=adequate,
         wide=wide,
@@ -98,7 +102,7 @@ def gather(assessments: Sequence[Assessment], profile: Profile) -> Evidence:
         shaft=shaft,
         tip=triangulate_tip(sights, profile.study),
         depth=depth,
-        thickness=joint_thickness(usable, packaged_fusion()),
+        thickness=thickness,
         complementary=_complementary(usable, profile),
     )
 
@@ -171,11 +175,34 @@ def joint_thickness(frames: Sequence[Assessment], fusion: Fusion | None) -> Meas
     """Thickness at the tip from all views: by the fit where it belongs to the network in use, else by formula."""
     placements = [assessment.placement for assessment in frames if assessment.placement]
     models = {assessment.cortex.model_sha256 for assessment in frames if assessment.cortex is not None}
-    readings = [placement.mapped_thickness for placement in placements if placement.mapped_thickness is not None]
+    readings = thickness_readings(frames)
     if fusion is not None and readings and models == {fusion.model_sha256}:
-        bounds = [placement.in_plane_width for placement in placements if placement.in_plane_width is not None]
-        return fused_thickness(readings, bounds, fusion)
+        return fused_thickness(readings, widths_of(frames), fusion)
     return pooled_thickness([placement.bone_thickness for placement in placements if placement.bone_thickness is not None])
+
+
+def thickness_readings(frames: Sequence[Assessment]) -> tuple[Reading, ...]:
+    """What the thickness map says at the tip, in each frame where it speaks."""
+    return tuple(
+        Reading(mapped=frame.placement.mapped_thickness, along_wing=frame.frame.view.kind is ViewKind.TANGENTIAL)
+        for frame in frames
+        if frame.placement is not None and frame.placement.mapped_thickness is not None
+    )
+
+
+def widths_of(frames: Sequence[Assessment]) -> tuple[Measurement, ...]:
+    """In-plane width at the tip, in each frame that has one."""
+    return tuple(
+        frame.placement.in_plane_width
+        for frame in frames
+        if frame.placement is not None and frame.placement.in_plane_width is not None
+    )
+
+
+def usable_frames(assessments: Sequence[Assessment], profile: Profile) -> tuple[Assessment, ...]:
+    """Distinct frames of one needle position that may bear witness (`training/fuse.py` fits on what is used)."""
+    adequate, wide, _ = _sorted(_distinct(assessments, profile.study.same_view_within_deg)[0])
+    return (*adequate, *wide)
 
 
 def _complementary(usable: Sequence[Assessment], profile: Profile) -> bool:

@@ -14,7 +14,7 @@ from marrowpoint.profile import Profile
 from marrowpoint.study.evidence import Evidence, certain_side, frame_name, gather, said
 from marrowpoint.study.geometry import separation_deg
 from marrowpoint.study.group import group_positions, zero_view_of
-from marrowpoint.study.rightspot import depth_confirmed, missing_for_right_spot
+from marrowpoint.study.rightspot import missing_for_right_spot
 from marrowpoint.study.sight import sight_of
 from marrowpoint.verdict import Code, Flag, Reason, Verdict
 
@@ -126,7 +126,7 @@ def _judge(
         tip_residual_mm=None if tip is None else tip.residual_mm,
         shaft_axis=None if shaft is None else _triple(shaft.direction),
         shaft_axis_sd_deg=None if shaft is None else shaft.sd_deg,
-        insertion_depth=None if depth is None else depth.smallest,
+        insertion_depth=None if depth is None else depth.told,
         bone_thickness=None if evidence is None else evidence.thickness,
         provenance=frames[0].provenance,
     )
@@ -188,7 +188,7 @@ def _verdict(evidence: Evidence, profile: Profile) -> Verdict:
         text = f"Cannot tell: {missing[0].text}"
         return Verdict(code=Code.INDETERMINATE, text=text, flags=flags, reasons=(*missing, *shown))
     flags = (*flags, Flag.AWAITING_CONFIRMATION)
-    return Verdict(code=Code.RIGHT_SPOT, text=TEXTS[Code.RIGHT_SPOT], flags=flags, reasons=(*_proof(evidence, profile), *shown))
+    return Verdict(code=Code.RIGHT_SPOT, text=TEXTS[Code.RIGHT_SPOT], flags=flags, reasons=(*_proof(evidence), *shown))
 
 
 def _frame_reasons(evidence: Evidence) -> tuple[Reason, ...]:
@@ -230,18 +230,19 @@ def _one_view_twice(evidence: Evidence, profile: Profile) -> tuple[Reason, ...]:
     return ()
 
 
-def _proof(evidence: Evidence, profile: Profile) -> tuple[Reason, ...]:
+def _proof(evidence: Evidence) -> tuple[Reason, ...]:
     assert evidence.depth is not None
     assert evidence.thickness is not None
-    thickness, depth = evidence.thickness, evidence.depth.smallest
+    thickness, bound, measured = evidence.thickness, evidence.depth.smallest, evidence.depth.estimate
+    told = f"at most {bound} ({bound.method})" if measured is None else f"{measured} ({measured.method})"
     lengths: tuple[Reason, ...] = (
         Reason(code="bone_thickness", text=f"Bone at the tip {thickness} thick ({thickness.method})."),
-        Reason(code="insertion_depth", text=f"Past the entry cortex at most {depth} ({depth.method})."),
+        Reason(code="insertion_depth", text=f"Past the entry cortex {told}."),
     )
     if all(len(frame.calibration.rungs) < 2 for frame in evidence.usable):
         text = "Nothing checks the scale but one source: see that the needle declared, or the header, is right."
         lengths = (*lengths, Reason(code="scale_from_one_source", text=text))
-    if depth_confirmed(evidence, profile.study):
+    if measured is not None:
         return lengths
     text = "Only one view bounds the depth: see in it that the shaft truly enters bone where its outline begins."
     return (*lengths, Reason(code="depth_from_one_view", text=text))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from marrowpoint.assessment import Assessment
 from marrowpoint.frame import ViewKind
 from marrowpoint.measurement import Measurement, Unit
-from marrowpoint.profile import Profile, StudyLimits
+from marrowpoint.profile import Profile
 from marrowpoint.study.evidence import Evidence, frame_name, said
 from marrowpoint.verdict import Code, Flag, Reason
 
@@ -20,12 +20,6 @@ FORBIDDING = {
     Flag.AMBIGUOUS_NEEDLE: "more than one object may be the needle",
     Flag.NO_LEARNED_PRIOR: "its outline comes from grey values alone",
 }
-
-# noise of two measured depths, beside which their ratio is asked
-AGREE_WITHIN_MM = 2.0
-
-# nearer to the beam a drawn depth is more than doubled, and agrees by chance
-CONFIRMING_FROM_DEG = 30.0
 
 # frame verdicts that a right spot may be built from
 INSIDE = frozenset({Code.PROJECTED_IN_THICK_BONE, Code.PROJECTED_INSIDE, Code.INDETERMINATE})
@@ -139,23 +133,3 @@ def _depth(evidence: Evidence, profile: Profile) -> Iterator[Reason]:
             "out through the far cortex, which no outline shows. Check with a view along the needle."
         )
         yield Reason(code="may_be_through", text=text)
-
-
-def depth_confirmed(evidence: Evidence, limits: StudyLimits) -> bool:
-    """Whether a second view bounds the depth nearly as tightly: then both see the entry edge on.
-
-    Parameters
-    ----------
-    evidence : Evidence
-    limits : StudyLimits
-
-    Returns
-    -------
-    bool
-        False forbids no right spot (`docs/accuracy_studies.md`); whoever confirms it is told.
-    """
-    if evidence.depth is None or evidence.shaft is None:
-        return False
-    pairs = zip(evidence.depth.views, evidence.shaft.beam_angles, strict=True)
-    found = sorted(view.value for view, angle in pairs if view is not None and angle.value_deg >= CONFIRMING_FROM_DEG)
-    return len(found) > 1 and found[1] <= limits.depth_views_ratio * found[0] + AGREE_WITHIN_MM

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from math import inf, sqrt
+from math import inf, log, sqrt
 
 import numpy as np
 
@@ -24,8 +24,30 @@ FUSION_FILE = "thickness_fusion.json"
 # errors of one method in several views of one bone go together; half of the variance is taken as shared
 SHARED_VARIANCE = 0.5
 
+# an outline wider than this bounds nothing; a narrower one than a needle is a mistake
+WIDEST_MM, NARROWEST_MM = 60.0, 1.0
+
+# what `features` holds: a fit of other features is not used
+FEATURES = ("median", "lower", "log_width")
+
 # logits of the limits of a 95 % interval: the chance to be thicker is 97.5 and 2.5 %
 LIMITS = (3.664, -3.664)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one view says of the thickness at the tip.
+
+    Parameters
+    ----------
+    mapped : Measurement
+        What the map says, as it says it (`Placement.mapped_thickness`) [mm].
+    along_wing : bool
+        Whether the beam runs along the wing (a tangential view).
+    """
+
+    mapped: Measurement
+    along_wing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,21 +74,27 @@ class Fusion:
     margin: float = 0.0
 
 
-def features(readings: Sequence[Measurement]) -> Points:
+def features(readings: Sequence[Reading], widths: Sequence[Measurement]) -> Points:
     """What the fit sees of the readings of several views.
 
     Parameters
     ----------
-    readings : sequence of Measurement
-        What the map says in each view [mm]; at least one.
+    readings : sequence of Reading
+        At least one.
+    widths : sequence of Measurement
+        In-plane widths: upper bounds of the thickness.
 
     Returns
     -------
     ndarray of shape (3,)
-        Mean of the medians and of the lower limits, range of the medians [mm].
+        Mean of the medians and of the lower limits [mm] over the views across the wing (over all, where all look along it:
+        there every ray passes as much bone as the wing is long, and the map hardly tells thick from thin); logarithm of the
+        narrowest in-plane width in mm.
     """
-    lower, value = np.array([(reading.lower, reading.value) for reading in readings]).T
-    return np.array([value.mean(), lower.mean(), np.ptp(value)])
+    across = [reading for reading in readings if not reading.along_wing] or readings
+    lower, value = np.array([(reading.mapped.lower, reading.mapped.value) for reading in across]).T
+    narrowest = min([WIDEST_MM, *(width.value for width in widths if width.unit is Unit.MM)])
+    return np.array([value.mean(), lower.mean(), log(max(narrowest, NARROWEST_MM))])
 
 
 def limits(seen: Points, weights: Points, fusion: Fusion) -> tuple[float, float]:
@@ -92,13 +120,12 @@ def limits(seen: Points, weights: Points, fusion: Fusion) -> tuple[float, float]
     return (low if logit[0] >= sure else 0.0), (high if logit[-1] <= excluded else inf)
 
 
-def fused_thickness(readings: Sequence[Measurement], widths: Sequence[Measurement], fusion: Fusion) -> Measurement | None:
+def fused_thickness(readings: Sequence[Reading], widths: Sequence[Measurement], fusion: Fusion) -> Measurement | None:
     """One thickness with its 95 % interval from the map's readings.
 
     Parameters
     ----------
-    readings : sequence of Measurement
-        What the map says in each view, as it says it (`Placement.mapped_thickness`).
+    readings : sequence of Reading
     widths : sequence of Measurement
         In-plane widths: upper bounds of the thickness.
     fusion : Fusion
@@ -107,16 +134,17 @@ def fused_thickness(readings: Sequence[Measurement], widths: Sequence[Measuremen
     -------
     Measurement or None
         None without readings. Limits by ordinal regression (proportional odds, McCullagh 1980) as far as its ladder reaches,
-        above it the highest upper limit of the views; the value is the mean of the views, held between them.
+        above it the highest upper limit of the views; the value is the mean of the medians, held between them.
     """
     if not readings:
         return None
     weights = fusion.single if len(readings) == 1 else fusion.several
     caps = [width.upper for width in widths if width.unit is Unit.MM]
-    lower, upper = limits(features(readings), weights, fusion)
+    seen = features(readings, widths)
+    lower, upper = limits(seen, weights, fusion)
     if upper == inf:
-        upper = max(lower, *(reading.upper for reading in readings))
-    middle = sum(reading.value for reading in readings) / len(readings)
+        upper = max(lower, *(reading.mapped.upper for reading in readings))
+    middle = float(seen[0])
     lower, value, upper = (min([x, *caps]) for x in (lower, min(max(middle, lower), upper), upper))
     return Measurement(
         value=value, lower=lower, upper=upper, unit=Unit.MM, bound=Bound.ESTIMATE,
@@ -135,8 +163,15 @@ def parse_fusion(text: str) -> Fusion:
     Returns
     -------
     Fusion
+
+    Raises
+    ------
+    ValueError
+        If it weighs other features than `FEATURES`.
     """
     table = json.loads(text)
+    if tuple(table["features"]) != FEATURES:
+        raise ValueError(f"a fit of {table['features']}; this program offers {FEATURES}")
     arrays = {name: np.array(table[name], dtype=np.float64) for name in ("ladder_mm", "single", "several")}
     return Fusion(model_sha256=table["model_sha256"], margin=float(table["margin"]), **arrays)
 
