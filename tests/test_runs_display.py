@@ -47,6 +47,16 @@ def test_the_tip_lies_in_its_doubt_whatever_the_curve(cone: float, gamma: float)
         assert needle.tip_sd_along_px < 0.5 * WIDTH
 
 
+def test_a_burnt_in_needle_does_not_end_where_the_bone_begins() -> None:
+    picture = needle_picture(tip=TIP, angle_deg=ANGLE_DEG, width=WIDTH, cone=1.0, contrast=0.6)
+    rows, columns = np.indices(picture.shape)
+    along = (rows - TIP[0]) * AXIS[0] + (columns - TIP[1]) * AXIS[1]
+    # bone so bright that metal hardly stands out of it, from 2.5 widths before the tip on
+    bone = 0.4 * np.clip((2.5 * WIDTH - along) / 4 + 0.5, 0, 1)
+    tip, _ = CurveDoubt().fit(np.clip(picture + bone, 0, 1).astype(np.float32), shaft())
+    assert abs(tip.along_px) < 0.5 * WIDTH
+
+
 def test_without_a_look_nothing_moves_but_the_doubt_stays() -> None:
     needle = Needle(
         tip=TIP, axis=AXIS, width_px=WIDTH, width_sd_px=0.3, tip_sd_along_px=0.4, tip_sd_across_px=0.2, length_px=180.0,

@@ -18,6 +18,7 @@ from marrowpoint.fluoroscopy.shaft import Shaft
 from marrowpoint.fluoroscopy.tip import Tip, fit_tip
 from marrowpoint.frame import FloatImage
 from marrowpoint.needle import Needle
+from marrowpoint.runs.headroom import even_strip
 
 MIDDLE = len(CURVES) // 2
 CONES = (0.0, 0.5, 0.75, 1.0, 1.5, 2.0)  # in needle diameters: thin needles have points of two diameters
@@ -59,11 +60,12 @@ class CurveDoubt:
         """
         sections = sections_by_curve(pixels, shaft, at_stop=False)
         section = sections[MIDDLE][0]
-        tip = _tip(pixels, shaft, section)
+        strip, straight = even_strip(pixels, shaft)
+        tip = _tip(strip, straight, section)
         self.since += 1
         if self.since >= EVERY and len(self.looks) < MOST:
             self.since = 0
-            tips = [tip if k == MIDDLE else _tip(pixels, shaft, s) for k, (s, _) in enumerate(sections)]
+            tips = [tip if k == MIDDLE else _tip(strip, straight, s) for k, (s, _) in enumerate(sections)]
             places = np.array([t.along_px - tip.along_px for t in tips])
             self.looks.append(_Look(places_px=places, weights=np.array([weight for _, weight in sections])))
         return tip, section

@@ -16,7 +16,9 @@ TABLE_MM, TABLE_PX, TABLE_FRAMES = 3.0, 10.0, 10  # a shift of the bone by so mu
 BRIGHTNESS = 0.06  # of the range: a jump of the exposure between frames
 LOST_FRAMES = 3
 MEDIAN_OF = 5
-STILL_MM = 0.5  # a tip so near to its deepest place has arrived
+ON_BONE_MM = 0.25  # a tip so near to the outline stands on it: a needle rests there, and tips are found a little short
+ARRIVED_MM, NEARLY_MM = 0.35, 0.85  # a tip so near to its deepest place has arrived; has arrived at the earliest
+PLATEAU_MM = 0.8  # the deepest place is the middle of what lies so near to the largest values: their noise is no depth
 
 
 def find_events(
@@ -42,7 +44,7 @@ def find_events(
     events: list[RunEvent] = []
     cortex = [(p.frame, p.tip_to_cortex) for p in points if p.tip_to_cortex is not None]
     if unit == "mm":
-        for code, level in (("cortex_reached", 0.0), ("cortex_passed", profile.study.cortex_mm)):
+        for code, level in (("cortex_reached", -ON_BONE_MM), ("cortex_passed", profile.study.cortex_mm)):
             crossing = _crossing(cortex, level)
             if crossing is not None:
                 events.append(_event(code, crossing, times))
@@ -89,17 +91,21 @@ def _depth_events(curve: list[tuple[int, Measurement]], times: RunTimes, profile
     per_mm = 1.0 if unit == "mm" else 1 / 0.3
     if float(np.ptp(values)) < profile.run_limits.needle_moved_mm * per_mm:
         return []
-    deepest = float(np.quantile(values, 0.98))
-    arrived = int(np.argmax(values >= deepest - STILL_MM * per_mm))
-    first = int(np.argmax(values >= deepest - 2 * STILL_MM * per_mm))
+    largest = float(np.quantile(values, 0.98))
+    deepest = float(np.median(values[values >= largest - PLATEAU_MM * per_mm]))
+    arrived = int(np.argmax(values >= deepest - ARRIVED_MM * per_mm))
+    first = int(np.argmax(values >= deepest - NEARLY_MM * per_mm))
     top = int(np.argmax(values))
     text = f"{deepest - values[0]:.1f} {unit} from where the needle was first seen"
     events = [_event("deepest", (frames[first], frames[arrived], frames[top]), times, text)]
-    back = _first_after(top, values, lambda v: v < deepest - profile.run_limits.withdrawn_mm * per_mm)
+    way = profile.run_limits.withdrawn_mm * per_mm
+    back = _first_after(top, values, lambda v: v < deepest - way)
     if back is not None:
-        early = _first_after(top, values, lambda v: v < deepest - 0.7 * profile.run_limits.withdrawn_mm * per_mm)
-        late = _first_after(top, values, lambda v: v < deepest - 1.3 * profile.run_limits.withdrawn_mm * per_mm)
-        spread = frames[back if early is None else early], frames[back], frames[back if late is None else late]
+        # by the doubt of a single tip; at least by three tenths
+        doubt = max(0.3 * way, float(np.median([m.upper - m.lower for _, m in curve])) / 2)
+        early = _first_after(top, values, lambda v: v < deepest - max(way - doubt, 0.0))
+        late = _first_after(top, values, lambda v: v < deepest - way - doubt)
+        spread = frames[back if early is None else early], frames[back], frames[-1 if late is None else late]
         events.append(_event("withdrawn", spread, times))
     return events
 

@@ -23,6 +23,7 @@ COPY_SHARE = 0.3  # frames that differ by less than this share of the usual diff
 SAME_VIEW = 0.6  # correlation of fine detail after alignment: below it another picture is shown
 SAME_FIELD = 0.9  # overlap of the fields of view of two frames
 DETAIL_PX = 6.0  # detail finer than this tells views apart, in small pixels
+DETAIL_SDS = 3.0  # and counts as no stronger than so many of its usual size
 CLIPPED = 0.004  # of the range: a value at its end carries no detail
 
 
@@ -205,9 +206,16 @@ def _alike(reference: FloatImage, picture: FloatImage, pose: Alignment, area: Ma
     inside = (both > 0) & (pose.bring(both) > 0.99)
     if inside.sum() < 200:
         return 0.0
-    a, b = _fine(reference)[inside], _fine(pose.apply(picture))[inside]
-    a, b = a - a.mean(), b - b.mean()
+    a, b = (_held(_fine(shown)[inside]) for shown in (reference, pose.apply(picture)))
     return float((a * b).sum() / np.sqrt(max(float((a * a).sum() * (b * b).sum()), 1e-20)))
+
+
+def _held(detail: FloatImage) -> FloatImage:
+    """Detail about its middle; a needle that moves is the strongest of all and no other view, so its height is held."""
+    centred = detail - np.median(detail)
+    limit = DETAIL_SDS * 1.4826 * float(np.median(np.abs(centred)))
+    held = np.clip(centred, -limit, limit)
+    return np.asarray(held - held.mean(), dtype=np.float32)
 
 
 def _change(reference: FloatImage, picture: FloatImage, area: Mask) -> str:
