@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from run_frames import bone_like, circle_field, make_frame, source_of
 
 import marrowpoint
 from marrowpoint.archive import codes
@@ -23,6 +24,7 @@ from marrowpoint.placement import Placement
 from marrowpoint.polyline import nearest_points, segments_of
 from marrowpoint.profile import parse_profile
 from marrowpoint.report.words import in_words
+from marrowpoint.runs.assess import assess_run
 from marrowpoint.ultrasound.judge import judge_scan
 from marrowpoint.ultrasound.measure import measure_scan
 from marrowpoint.verdict import Code, Flag
@@ -177,3 +179,19 @@ def test_a_scale_that_needs_a_detector_nobody_builds_is_told(mm_per_px: float, t
     done = assess_frame(field_frame(mm_per_px), profile=PROFILE, needle=needle(250.0), cortex=cortex)
     assert bool(done.calibration.conflicts) is told
     assert (Flag.SCALE_CONFLICT in done.verdict.flags) is told
+
+
+@pytest.mark.parametrize(
+    ("rungs", "conflicts", "flag"),
+    [
+        ((), (), Flag.SCALE_UNKNOWN),
+        ((rung(0.3, SpacingSource.DETECTOR_PLANE),), (), Flag.SCALE_AT_DETECTOR_PLANE),
+        ((rung(0.3, SpacingSource.MAGNIFICATION),), ("a tag was refused",), Flag.SCALE_CONFLICT),
+    ],
+)
+def test_a_run_says_what_its_millimetres_are_worth(
+    rungs: tuple[PixelSpacing, ...], conflicts: tuple[str, ...], flag: Flag
+) -> None:
+    scale = Calibration(spacing=rungs[0] if rungs else None, rungs=rungs, conflicts=conflicts)
+    frame = replace(make_frame(circle_field(bone_like())), header_spacing=scale)
+    assert flag in assess_run(source_of([frame]), profile=PROFILE).verdict.flags

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from marrowpoint.cortex import Cortex
 from marrowpoint.errors import NotAssessable
-from marrowpoint.frame import SpacingSource, View, ViewKind
+from marrowpoint.frame import Calibration, SpacingSource, View, ViewKind
 from marrowpoint.measurement import Bound, Measurement, Unit
 from marrowpoint.needle import Needle
 from marrowpoint.placement import Placement
@@ -209,7 +209,7 @@ def _thickness_classes(width: Measurement | None, limits: VerdictLimits) -> tupl
 
 
 def _flags(needle: Needle, cortex: Cortex, placement: Placement, view: View, limits: VerdictLimits) -> Iterator[Flag]:
-    yield from _scale_flags(placement)
+    yield from scale_flags(placement.calibration)
     if needle.confidence < limits.min_needle_confidence:
         yield Flag.LOW_CONFIDENCE_NEEDLE
     if cortex.confidence < limits.min_bone_confidence:
@@ -237,13 +237,23 @@ def _depth_flags(placement: Placement, limits: VerdictLimits) -> Iterator[Flag]:
         yield Flag.NEAR_DEPTH_LIMIT
 
 
-def _scale_flags(placement: Placement) -> Iterator[Flag]:
-    spacing = placement.calibration.spacing
+def scale_flags(calibration: Calibration) -> Iterator[Flag]:
+    """What must be said of the scale beside every length in mm: none, at the detector, contradictory.
+
+    Parameters
+    ----------
+    calibration : Calibration
+
+    Yields
+    ------
+    Flag
+    """
+    spacing = calibration.spacing
     if spacing is None:
         yield Flag.SCALE_UNKNOWN
     elif spacing.source is SpacingSource.DETECTOR_PLANE:
         yield Flag.SCALE_AT_DETECTOR_PLANE
-    if placement.calibration.conflicts:
+    if calibration.conflicts:
         yield Flag.SCALE_CONFLICT
 
 

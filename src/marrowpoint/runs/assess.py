@@ -12,7 +12,7 @@ from marrowpoint.assessment import Assessment, Provenance
 from marrowpoint.errors import MarrowpointError, NotAssessable
 from marrowpoint.fluoroscopy.prior import BoneNetwork
 from marrowpoint.frame import FloatImage, Frame, Mask
-from marrowpoint.judge import not_assessable
+from marrowpoint.judge import not_assessable, scale_flags
 from marrowpoint.profile import Profile
 from marrowpoint.runs.contrast import Known, follow_with_pictures, onset_or_refusal
 from marrowpoint.runs.judge_needle import judge_needle
@@ -211,7 +211,7 @@ def _contrast_first(contrast: Verdict, result: ContrastResult | None, needle: Ve
 
 def _flagged(verdict: Verdict, done: RunAssessment, cut_short: MarrowpointError | None) -> Verdict:
     """Say what is missing of the run; a negative answer from part of a run is none."""
-    flags, reasons = list(verdict.flags), list(verdict.reasons)
+    flags, reasons = [*verdict.flags, *scale_flags(done.calibration)], list(verdict.reasons)
     if done.times.code:
         flags.append(Flag.TIMES_UNKNOWN)
         reasons.append(Reason(code=done.times.code, text=f"No times are given: {done.times.origin}."))
