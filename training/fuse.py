@@ -108,6 +108,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     sets = {name: pickle.loads((args.cache / f"{name}_assessed.pkl").read_bytes()) for name in args.names}
+    model = hashlib.sha256(args.model.read_bytes()).hexdigest()
+    used = {frame.cortex.model_sha256 for studies in sets.values() for _, frames in studies for frame in frames if frame.cortex}
+    if used != {model}:
+        raise SystemExit(f"these studies were assessed with {sorted(map(str, used))}, not with {model}")
     fits, left_out = {}, {}
     for key, counts in (("single", (1,)), ("several", (2, 3))):
         rows = {name: rows_of(studies, counts) for name, studies in sets.items()}
@@ -118,7 +122,6 @@ def main() -> None:
     margin = margin_of(list(left_out.values()))
     for name, (weights, x, y) in left_out.items():
         tell(name, weights, margin, x, y)
-    model = hashlib.sha256(args.model.read_bytes()).hexdigest()
     table = {"model_sha256": model, "features": FEATURES, "ladder_mm": LADDER_MM, "margin": margin, **fits}
     text = json.dumps(table) + "\n"
     check(parse_fusion(text), list(left_out.values()))

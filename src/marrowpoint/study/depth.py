@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
 
@@ -26,8 +25,8 @@ APART_FROM_DEG = 45.0  # nearer beams look past the same bump
 LEAST_AGREEING_SINE = 0.57  # 35 degrees to the beam: nearer to it a drawn depth is nearly doubled, and agrees by chance
 LONGEST_PER_THICKNESS = 2.0  # two views along a thin wing agree on what lies before it
 
-# two views that agree may still both be too long by so much, on those hips (95 %)
-TOO_LONG_BY_MM = 3.0
+# two views that agree may still both be too long by so much, on those hips
+TOO_LONG_BY_MM = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,18 +114,24 @@ def measured_depth(
         along nearly the same line or nearly along the needle, or the depth is more than the bone at the tip makes likely.
     """
     middle = np.median(sines, axis=1)
-    able = [
-        (found, view) for view, found in enumerate(depth.views) if found is not None and middle[view] >= LEAST_AGREEING_SINE
-    ]
-    tightest = min((found.value for found in depth.views if found is not None), default=0.0)
-    for (first, i), (second, k) in combinations(sorted(able, key=lambda pair: pair[0].value), 2):
-        # no third view may see it clearly shallower; one nearly along the needle is too vague to be the first of the pair
-        steps = ((tightest, first.value), (first.value, second.value))
-        agree = all(deeper <= ratio * shallower + AGREE_WITHIN_MM for shallower, deeper in steps)
-        if agree and separation_deg(beams[i], beams[k]) >= APART_FROM_DEG:
+    found = [(value, view) for view, value in enumerate(depth.views) if value is not None]
+    able = sorted((pair for pair in found if middle[pair[1]] >= LEAST_AGREEING_SINE), key=lambda pair: pair[0].value)
+    if not able:
+        return None
+    first, i = able[0]
+    # no view nearly along the needle may see it clearly shallower, vague as it is
+    if any(_shallower(value, first, ratio) for value, _ in found):
+        return None
+    for second, k in able[1:]:
+        if not _shallower(first, second, ratio) and separation_deg(beams[i], beams[k]) >= APART_FROM_DEG:
             mean = _mean(first, second)
             return mean if mean.value <= LONGEST_PER_THICKNESS * thickness_mm else None
     return None
+
+
+def _shallower(one: Measurement, other: Measurement, ratio: float) -> bool:
+    """Whether one depth is less than another by more than the noise of two that agree."""
+    return other.value > ratio * one.value + AGREE_WITHIN_MM
 
 
 def _mean(first: Measurement, second: Measurement) -> Measurement:
