@@ -109,7 +109,13 @@ def main() -> None:
     args = parser.parse_args()
     sets = {name: pickle.loads((args.cache / f"{name}_assessed.pkl").read_bytes()) for name in args.names}
     model = hashlib.sha256(args.model.read_bytes()).hexdigest()
-    used = {frame.cortex.model_sha256 for studies in sets.values() for _, frames in studies for frame in frames if frame.cortex}
+    used = {
+        frame.cortex.model_sha256
+        for studies in sets.values()
+        for _, frames in studies
+        for frame in frames
+        if frame.cortex and frame.cortex.model_sha256
+    }
     if used != {model}:
         raise SystemExit(f"these studies were assessed with {sorted(map(str, used))}, not with {model}")
     fits, left_out = {}, {}
