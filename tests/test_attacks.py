@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from build_dicom import make_dicom
+from pydicom.uid import SecondaryCaptureImageStorage
 from run_frames import bone_like, circle_field, make_frame, source_of
 
 import marrowpoint
 from marrowpoint.archive import codes
 from marrowpoint.assess import assess_frame
 from marrowpoint.cortex import BonePrior, Cortex
+from marrowpoint.errors import UnsupportedImage
 from marrowpoint.exposure import Exposure
 from marrowpoint.fluoroscopy.segment import segment_bone
 from marrowpoint.frame import Calibration, Frame, FrameReference, PixelSpacing, SpacingSource, View
@@ -23,6 +26,7 @@ from marrowpoint.needle import Needle
 from marrowpoint.placement import Placement
 from marrowpoint.polyline import nearest_points, segments_of
 from marrowpoint.profile import parse_profile
+from marrowpoint.read import find_images, read_frames
 from marrowpoint.report.words import in_words
 from marrowpoint.runs.assess import assess_run
 from marrowpoint.ultrasound.judge import judge_scan
@@ -195,3 +199,15 @@ def test_a_run_says_what_its_millimetres_are_worth(
     scale = Calibration(spacing=rungs[0] if rungs else None, rungs=rungs, conflicts=conflicts)
     frame = replace(make_frame(circle_field(bone_like())), header_spacing=scale)
     assert flag in assess_run(source_of([frame]), profile=PROFILE).verdict.flags
+
+
+def test_an_overlay_that_came_back_from_an_archive_is_no_picture(tmp_path: Path) -> None:
+    """It shows the lines that were drawn on it, under the same study: a second witness that is none."""
+    pixels = np.random.default_rng(6).integers(0, 255, (64, 64, 3), np.uint8)
+    tags = {"SOPClassUID": SecondaryCaptureImageStorage, "Modality": "OT"}
+    own = make_dicom(tmp_path / "own.dcm", pixels, Manufacturer="marrowpoint", **tags)
+    other = make_dicom(tmp_path / "other.dcm", pixels, Manufacturer="Grabber", **tags)
+    with pytest.raises(UnsupportedImage) as refused:
+        list(read_frames(next(iter(find_images([own]))), scale=PROFILE.scale))
+    assert refused.value.code == "own_overlay"
+    assert len(list(read_frames(next(iter(find_images([other]))), scale=PROFILE.scale))) == 1

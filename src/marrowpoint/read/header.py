@@ -22,6 +22,7 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    SecondaryCaptureImageStorage,
 )
 
 from marrowpoint.errors import MarrowpointError, UnreadableImage, UnsupportedImage
@@ -30,7 +31,7 @@ from marrowpoint.read.quiet import quiet
 
 # Everything that is read; what is not listed here (comments, overlays, dates of birth) never enters memory.
 _TAGS = """
-    SpecificCharacterSet SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID Modality
+    Manufacturer SpecificCharacterSet SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID Modality
     StudyDate StudyTime SeriesDate SeriesTime AcquisitionDate AcquisitionTime AcquisitionDateTime ContentDate ContentTime
     Laterality ImageLaterality FrameLaterality PatientPosition
     ImageAndFluoroscopyAreaDoseProduct AcquiredImageAreaDoseProduct EntranceDoseInmGy TotalTimeOfFluoroscopy
@@ -50,6 +51,7 @@ _TAGS = """
     RedPaletteColorLookupTableData GreenPaletteColorLookupTableData BluePaletteColorLookupTableData
     ExtendedOffsetTable ExtendedOffsetTableLengths
 """
+_OURS = "marrowpoint"  # manufacturer of the objects that `archive` writes
 # Read only to tell two patients in one study apart, and taken out at once (see `_forget`).
 _PATIENT = ("PatientID", "PatientName")
 _PIXEL_TAGS = {(0x7FE0, 0x0008), (0x7FE0, 0x0009), (0x7FE0, 0x0010)}
@@ -141,6 +143,7 @@ def _read(stream: BinaryIO, image: ImageFile) -> OpenFile:
             stream.seek(0)
             dataset = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=[*_TAGS.split(), *_PATIENT])
             person = _forget(dataset)
+            _refuse_our_own(dataset)
             return replace(_at_pixels(stream, dataset, size, frozenset(_settle(dataset))), person=person)
     except MarrowpointError:
         raise
@@ -152,6 +155,13 @@ def _read(stream: BinaryIO, image: ImageFile) -> OpenFile:
         # what the parser says may quote the file; its kind is enough
         text = f"the DICOM header is damaged ({type(error).__name__}): export the file again"
         raise UnreadableImage("broken_header", text) from error
+
+
+def _refuse_our_own(dataset: Dataset) -> None:
+    """An overlay that came back from an archive shows lines that the program drew itself: it is no evidence of anything."""
+    capture = str(dataset.get("SOPClassUID", "")) == SecondaryCaptureImageStorage
+    if capture and str(dataset.get("Manufacturer", "")).strip() == _OURS:
+        raise UnsupportedImage("own_overlay", "this is an overlay that marrowpoint drew: leave it out")
 
 
 def _forget(dataset: Dataset) -> int | None:
