@@ -25,6 +25,7 @@ from marrowpoint.analyze import Request, analyze_images
 from marrowpoint.assessment import StudyAssessment
 from marrowpoint.case import Site
 from marrowpoint.fluoroscopy.prior import load_network
+from marrowpoint.measurement import Bound
 from marrowpoint.read import find_images, read_profile
 
 
@@ -109,13 +110,8 @@ def print_figures(results: list[tuple[Study, StudyAssessment]]) -> None:
     misses = [said.tip_residual_mm for _, said in results if said.tip_residual_mm is not None]
     if misses:
         print(f"tip residual: median {np.median(misses):.1f} mm, {len(misses)} studies")
-    pairs = [
-        (s.placement, said.insertion_depth, s.views[0]["depth_past_entry_3d_mm"]) for s, said in results if said.insertion_depth
-    ]
-    for name, wanted in (("marrow", {"marrow"}), ("marrow and thin", {"marrow", "thin"})):
-        off = [abs(depth.value - true) for placement, depth, true in pairs if placement in wanted]
-        if off:
-            print(f"insertion depth, {name}: median error {np.median(off):.1f} mm, {len(off)} studies")
+    print_depths("marrow", [pair for pair in results if pair[0].placement == "marrow"])
+    print_depths("marrow and thin", [pair for pair in results if pair[0].placement in ("marrow", "thin")])
     off = [
         (said.bone_thickness.value - s.views[0]["local_thickness_3d_mm"],
          said.bone_thickness.lower <= s.views[0]["local_thickness_3d_mm"] <= said.bone_thickness.upper)
@@ -126,12 +122,28 @@ def print_figures(results: list[tuple[Study, StudyAssessment]]) -> None:
         print(f"thickness: median error {np.median(abs(errors)):.1f} mm, 95 % interval held {held.mean():.0%} of {len(off)}")
 
 
+def print_depths(name: str, results: list[tuple[Study, StudyAssessment]]) -> None:
+    """What is measured apart from what is only bounded."""
+    pairs = [(said.insertion_depth, s.views[0]["depth_past_entry_3d_mm"]) for s, said in results if said.insertion_depth]
+    measured = [(depth, true) for depth, true in pairs if depth.bound is Bound.ESTIMATE]
+    bounds = [(depth, true) for depth, true in pairs if depth.bound is Bound.UPPER]
+    if measured:
+        off = [abs(depth.value - true) for depth, true in measured]
+        held = sum(depth.lower <= true <= depth.upper for depth, true in measured)
+        print(f"insertion depth, {name}, measured: median error {np.median(off):.1f} mm, interval held {held} of {len(off)}")
+    if bounds:
+        over = [depth.value - true for depth, true in bounds]
+        held = sum(true <= depth.upper for depth, true in bounds)
+        print(f"insertion depth, {name}, at most: {np.median(over):.1f} mm too much (median), held {held} of {len(over)}")
+
+
 def print_blockers(results: list[tuple[Study, StudyAssessment]]) -> None:
     """What each study is told, one line a study."""
     for study, said in sorted(results, key=lambda pair: (pair[0].placement, pair[0].name)):
         codes = Counter(r.code for r in said.verdict.reasons if r.code not in ("view", "operator"))
         why = ", ".join(f"{code} x{count}" if count > 1 else code for code, count in codes.items())
-        lengths = f"thickness {said.bone_thickness}, depth {said.insertion_depth}"
+        at_most = "at most " if said.insertion_depth and said.insertion_depth.bound is Bound.UPPER else ""
+        lengths = f"thickness {said.bone_thickness}, depth {at_most}{said.insertion_depth}"
         print(f"{study.placement:9} {study.name}: {said.verdict.code.value}; {lengths}; {why}")
 
 
