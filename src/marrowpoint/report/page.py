@@ -184,7 +184,13 @@ def _facts(record: Record) -> list[tuple[str, str]]:
 
 def _study(record: Record) -> dict[str, Any]:
     severity = SEVERITY[Code(record["verdict"]["code"])].value
-    return record | {"severity": severity, "flags": [FLAG_WORDS[Flag(flag)] for flag in record["verdict"]["flags"]]}
+    told = {name: measurement_words(name, entry) for name, entry in record["measurements"].items()}
+    return record | {
+        "severity": severity,
+        "flags": [FLAG_WORDS[Flag(flag)] for flag in record["verdict"]["flags"]],
+        # a bound must not pass for a measurement: the words say "at most"
+        "lengths": [f"{MEASUREMENT_WORDS[name]} {words}" for name, words in told.items() if words],
+    }
 
 
 def _run(folder: Path, record: Record) -> dict[str, Any]:
