@@ -25,16 +25,17 @@ from qtpy.QtWidgets import QApplication
 from marrowpoint.phantom.runs_contrast import SpreadKind
 from marrowpoint.phantom.runs_scenes import contrast_run, needle_run, random_background
 from marrowpoint.read import read_profile
+from marrowpoint.review import Action
 from marrowpoint.review.launch import ReviewRequest
 from napari_marrowpoint.examples import examples
+from napari_marrowpoint.hints import Tool
 from napari_marrowpoint.review import Review
-from napari_marrowpoint.tools import Tool
 from napari_marrowpoint.window import make_room, open_review
 
 ROOT = Path(__file__).parents[1]
 STUDY = ("psis_iliac_oblique.dcm", "psis_tangential.dcm", "thin_wing.dcm", "advancing_multiframe.dcm", "us_above_cortex.dcm")
 COLOURS = 256
-PELVIS, RUN_SEED = 1, 1000
+PELVIS, RUN_SEED, TARGET_PX = 1, 1000, 60.0
 
 
 def main() -> None:
@@ -123,7 +124,21 @@ def draw_runs(viewer: Any, place: Path, out: Path) -> None:
             review.commands.toggle_followed()
         settle()
         shoot(review, out / picture)
+        if picture == "run_contrast.png":
+            draw_target(review, out / "run_target.png")
         review.shut()
+
+
+def draw_target(review: Review, path: Path) -> None:
+    """A region around the tip that a person calls the target."""
+    plain = review.runs.run
+    middle = np.array(plain.contrast.tip)
+    turn = np.linspace(0, 2 * np.pi, 7)[:-1]
+    review.runs.take_target(middle + TARGET_PX * np.column_stack([np.sin(turn), np.cos(turn)]))
+    wait(lambda: not review.runs.busy and review.runs.run is not plain)
+    review.commands.sign_run(Action.COMMENT, "the vein is real: stop")
+    settle()
+    shoot(review, path)
 
 
 def shoot(review: Review, path: Path) -> None:

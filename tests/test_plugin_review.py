@@ -30,10 +30,10 @@ from qtpy.QtGui import QColor
 from qtpy.QtTest import QTest
 from review_window import Mouse, begin, idle, key, shifted, wait
 
+from napari_marrowpoint.hints import Tool
 from napari_marrowpoint.layers import TIP
 from napari_marrowpoint.profile_form import ProfilePanel
 from napari_marrowpoint.scene import camera_of, overlays_of
-from napari_marrowpoint.tools import Tool
 from napari_marrowpoint.window import open_review
 
 pytestmark = pytest.mark.gui

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from run_files import COUNT, FRAME_MS, PLACE, POOL_FRAME, contrast_file
+from run_files import COUNT, FRAME_MS, PLACE, POOL_FRAME, RADIUS_PX, contrast_file, source_picture
 
+from marrowpoint.review import Action
 from marrowpoint.review.launch import ReviewRequest
 from marrowpoint.runs.judge_spread import NEVER_ABSENT
 from marrowpoint.verdict import Code
@@ -154,3 +155,63 @@ def test_closing_while_a_run_is_followed_leaves_no_thread(viewer: Any, tmp_path:
     assert runs.run is None
     review.commands.go_event()
     QTest.mouseClick(review.run_panel.curves, Qt.MouseButton.LeftButton, pos=QPoint(60, 60))
+
+
+def test_a_target_is_drawn_undone_signed_and_found_again(viewer: Any, tmp_path: Path) -> None:
+    path = contrast_file(tmp_path / "run.dcm")
+    review = begin(viewer, path)
+    review.analysis.stop()
+    wait(lambda: review.runs.run is not None)
+    found = review.runs.run
+    assert found.verdict.code is not Code.SPREAD_AT_TARGET
+    review.runs.go(COUNT - 2)
+    wait(lambda: review.desk.shown is not None)
+    review.analysis.stop()
+    mouse, moved = Mouse(review), np.add(PLACE, source_picture(COUNT - 2)[1])
+    corners = [tuple(moved + 2 * RADIUS_PX * np.array(way)) for way in ((-1, -1), (-1, 1), (1, 1), (1, -1))]
+
+    key(review, Qt.Key.Key_D)
+    mouse.click(corners[0])
+    mouse.click(corners[1])
+    key(review, Qt.Key.Key_Escape)
+    assert not review.canvas.draws("draft")
+    for corner in corners:
+        mouse.click(corner)
+    assert review.canvas.draws("draft")
+    mouse.click(corners[0])  # on the first corner: closed
+    assert not review.canvas.draws("draft")
+    # where the patient lay before contrast, not where they lie in the frame that was drawn on
+    assert np.allclose(review.runs.book.target.mean(axis=0), PLACE, atol=1.0)
+    wait(lambda: not review.runs.busy and review.runs.run is not found)
+    assert review.runs.run.verdict.code is Code.SPREAD_AT_TARGET
+    assert "in the target that a person drew" in review.run_panel.why.toPlainText()
+    assert "target, A. Reader" in dict(review.pane.label_boxes())
+    assert "not signed yet" in review.run_panel.state.text()
+
+    key(review, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert review.runs.book.target is None and review.runs.run is found
+    assert not any("target" in text for text, _ in review.pane.label_boxes())
+    key(review, Qt.Key.Key_Y, Qt.KeyboardModifier.ControlModifier)
+    assert review.runs.run.verdict.code is Code.SPREAD_AT_TARGET
+    key(review, Qt.Key.Key_A, Qt.KeyboardModifier.ShiftModifier)
+    (signed,) = review.runs.book.entries()
+    assert (signed.action, signed.rater, signed.frame.whole_run) == (Action.CORRECT, "A. Reader", True)
+    assert (signed.before.code, signed.after.code) == (found.verdict.code.value, Code.SPREAD_AT_TARGET.value)
+    assert review.run_panel.state.text() == "Run: corrected by A. Reader"
+    key(review, Qt.Key.Key_M, Qt.KeyboardModifier.ShiftModifier)
+    QTest.keyClicks(review.panel.line, "seen twice")
+    QTest.keyClick(review.panel.line, Qt.Key.Key_Return)
+    assert "seen twice" in review.run_panel.why.toPlainText()
+    assert not review.desk.row.reviews, "the frame was not decided on"
+    idle(review)
+
+    again = begin(viewer, path)  # another window, another day
+    again.analysis.stop()
+    wait(lambda: again.runs.run is not None and again.runs.run.verdict.code is Code.SPREAD_AT_TARGET)
+    assert np.allclose(again.runs.book.target, signed.corrections.target)
+    assert again.run_panel.state.text() == "Run: corrected by A. Reader"
+    key(again, Qt.Key.Key_D)
+    key(again, Qt.Key.Key_Delete)
+    wait(lambda: again.runs.run.verdict.code is found.verdict.code)
+    assert again.runs.book.target is None
+    idle(again)

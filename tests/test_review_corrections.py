@@ -102,7 +102,7 @@ def test_equal_means_the_same_outline_too():
 
 @pytest.mark.parametrize("corners", [[(1, 1), (2, 2)], [(1, 1), (5, 5), (9, 9)], [(1, 1), (5, float("nan")), (9, 1)]])
 def test_a_target_without_an_inside_is_refused(corners):
-    with pytest.raises(ValueError, match="target|corners"):
+    with pytest.raises(ValueError, match=r"target|corners"):
         Corrections().changed(by="A. Reader", target=np.array(corners, float))
 
 

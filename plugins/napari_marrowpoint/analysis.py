@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from napari.qt.threading import thread_worker
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, QThreadPool, QTimer, Signal
 
 from marrowpoint.errors import MarrowpointError
 from marrowpoint.fluoroscopy.prior import load_network
@@ -20,6 +20,8 @@ from napari_marrowpoint.desk import Desk
 
 # a person who leafs through frames stays on one at least this long before it is analysed [ms]
 PAUSE_MS = 40
+# threads of a window: all frames, the frame on the screen, and the run it belongs to; one more for the next window's
+AT_ONCE = 4
 # how often to look for decisions of other windows [ms]
 ROUND_MS = 2000
 
@@ -35,6 +37,9 @@ class Analysis(QObject):
         seen = desk.analyst.network
         # a network holds the picture it was given: two threads on one would mix their frames
         self._network = None if seen is None else load_network(expected_sha256=seen.sha256)
+        # on a computer with one core Qt would run one at a time, and they wait for one another
+        pool = QThreadPool.globalInstance()
+        pool.setMaxThreadCount(max(pool.maxThreadCount(), AT_ONCE))
         self._stop = threading.Event()
         self._urgent = threading.Event()
         self.held = threading.Event()

@@ -10,6 +10,7 @@ from psygnal import Signal
 from marrowpoint.assessment import Assessment
 from marrowpoint.frame import Calibration, Frame, Points
 from marrowpoint.report.marks import doubtful_outline
+from marrowpoint.runs.pictures import RunPictures
 from napari_marrowpoint.layers import (
     BEFORE,
     BONE,
@@ -18,6 +19,7 @@ from napari_marrowpoint.layers import (
     PICTURE,
     RUN,
     SUBTRACTED,
+    TARGET,
     THICKNESS,
     VERTICES,
     WORDS,
@@ -31,11 +33,12 @@ from napari_marrowpoint.layers import (
     thickness_layer,
 )
 from napari_marrowpoint.scene import camera_of, show_scale_bar
+from napari_marrowpoint.stack import FrameStack, SubtractedStack
 
 LINE_PX, DOT_PX = 2.0, 9.0
 ORDER = (PICTURE, BEFORE, SUBTRACTED, THICKNESS, BONE, RUN, VERTICES)
 # lines that follow the mouse: no layers of napari, drawn over its canvas (`pane`)
-OVER = (NEEDLE, DRAFT)
+OVER = (TARGET, NEEDLE, DRAFT)
 # what stays on the screen from frame to frame of a run
 OF_RUN = (PICTURE, BEFORE, SUBTRACTED)
 
@@ -56,7 +59,7 @@ class Canvas:
         self.layers: dict[str, Any] = {}
         self.ground = Ground(scale=(1.0, 1.0), units="px")
         self._hidden: set[str] = {THICKNESS, BEFORE, SUBTRACTED}
-        self.labels: tuple[Label, ...] = ()
+        self._labels: dict[str, tuple[Label, ...]] = {}
         self._over: dict[str, list[Line]] = {}
         self._handles: tuple[tuple[str, str, Points], ...] = ()
         self._inverted = False
@@ -118,7 +121,7 @@ class Canvas:
 
     def show_marks(self, marks: Marks) -> None:
         """Draw lines, handles and words; layers that the marks do not name stay as they are."""
-        self.labels = marks.labels
+        self._labels[NEEDLE] = marks.labels
         self._handles = tuple(zip(marks.symbols, marks.colours, marks.handles, strict=True))
         for name, lines in marks.lines.items():
             self._show_lines(name, lines)
@@ -128,6 +131,11 @@ class Canvas:
         """Lines that are drawn over the picture."""
         return [line for name in OVER if self.wants(name) for line in self._over.get(name, [])]
 
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """Words that are drawn over the picture."""
+        return tuple(label for told in self._labels.values() for label in told)
+
     def handles_over(self) -> tuple[tuple[str, str, Points], ...]:
         """Sign, colour and place of tip, far end and entry."""
         return self._handles
@@ -136,8 +144,9 @@ class Canvas:
         """Take everything but the picture away."""
         for name in [name for name in self.layers if name not in OF_RUN]:
             self.remove(name)
-        self.labels, self._handles, self._lines, self._map = (), (), (), None
+        self._handles, self._lines, self._map = (), (), None
         self._over.clear()
+        self._labels.clear()
         self.over_changed.emit()
 
     def clear(self) -> None:
@@ -149,14 +158,17 @@ class Canvas:
     def remove(self, name: str) -> None:
         """Take one of our layers away, if it is there."""
         if self._over.pop(name, None) is not None:
+            self._labels.pop(name, None)
             self.over_changed.emit()
         layer = self.layers.pop(name, None)
         if layer is not None and layer in self.viewer.layers:
             self.viewer.layers.remove(layer)
 
-    def draft(self, name: str, lines: list[Line]) -> None:
+    def draft(self, name: str, lines: list[Line], labels: tuple[Label, ...] = ()) -> None:
         """Draw lines of a tool or of a run."""
         self._show_lines(name, lines)
+        if labels:
+            self._labels[name] = labels
         self.over_changed.emit()
 
     def draws(self, name: str) -> bool:
@@ -170,6 +182,14 @@ class Canvas:
             data, name=name, visible=name not in self._hidden, **looks, **self.ground.attributes(data.ndim)
         )
         self._in_order()
+
+    def lay_pictures(self, pictures: RunPictures, stack: FrameStack) -> None:
+        """Lay the pictures of a followed run over its frames: before contrast, and each frame with that taken away."""
+        picture = self.layers[PICTURE]
+        grey = {"contrast_limits": tuple(picture.contrast_limits), "colormap": picture.colormap}
+        self.picture_over(BEFORE, pictures.before_as_frame, **grey)
+        low, high = pictures.limits
+        self.picture_over(SUBTRACTED, SubtractedStack(stack, pictures), contrast_limits=(low, high), colormap="gray_r")
 
     def shows(self, name: str) -> bool:
         """Whether a layer is there and seen."""

@@ -11,10 +11,11 @@ from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QDialog, QFileDialog, QLabel, QVBoxLayout, QWidget
 
 from marrowpoint.review import Action
-from marrowpoint.review.launch import remember_name, suggested_name
+from napari_marrowpoint.hints import Tool
 from napari_marrowpoint.keys import FAR, KEYS, card
-from napari_marrowpoint.layers import BEFORE, BONE, NEEDLE, RUN, SUBTRACTED, THICKNESS, WORDS
-from napari_marrowpoint.tools import Tool, Tools
+from napari_marrowpoint.layers import BONE, NEEDLE, RUN, THICKNESS, WORDS
+from napari_marrowpoint.run_commands import RunCommands
+from napari_marrowpoint.tools import Tools
 from napari_marrowpoint.writer import write_frame
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ NUDGE_PX, FAR_NUDGE_PX = 0.1, 1.0
 TIP_ZOOM = 6.0  # screen pixels a frame pixel when the tip is shown large
 
 
-class Commands:
+class Commands(RunCommands):
     """One method a key of `keys.KEYS`.
 
     Parameters
@@ -36,7 +37,7 @@ class Commands:
     """
 
     def __init__(self, review: Review) -> None:
-        self.review = review
+        super().__init__(review)
         self._card: QDialog | None = None
         self._bare = False
 
@@ -87,7 +88,7 @@ class Commands:
 
     def accept(self) -> None:
         """Accept, or end a live-wire, or sign a correction."""
-        if self.tools is not None and self.tools.end_wire():
+        if self.tools is not None and (self.tools.end_wire() or self.tools.end_target()):
             return
         self.sign(Action.ACCEPT)
 
@@ -160,13 +161,15 @@ class Commands:
         """Take the last correction back."""
         if self.desk is not None and self.tools is not None:
             self.tools.put_down()
-            self.desk.undo()
+            if not self.undo_on_run():
+                self.desk.undo()
 
     def redo(self) -> None:
         """Make it again."""
         if self.desk is not None and self.tools is not None:
             self.tools.put_down()
-            self.desk.redo()
+            if not self.redo_on_run():
+                self.desk.redo()
 
     def escape(self) -> None:
         """Drop what is half done; then the tool; then the question."""
@@ -242,27 +245,6 @@ class Commands:
             self._card = key_card(self.review)
         self._card.setVisible(not self._card.isVisible())
 
-    def toggle_subtracted(self) -> None:
-        """The run without what was there before contrast."""
-        self._toggle_run(SUBTRACTED)
-
-    def toggle_before(self) -> None:
-        """The picture before contrast."""
-        self._toggle_run(BEFORE)
-
-    def toggle_followed(self) -> None:
-        """What was followed through the run."""
-        self._toggle_run(RUN)
-
-    def go_event(self) -> None:
-        """Next event of the run."""
-        if not self.review.runs.go_event():
-            self.review.say("No event of a run is known here.")
-
-    def _toggle_run(self, name: str) -> None:
-        if not self.review.runs.toggle(name):
-            self.review.say("This frame has no such picture: it belongs to no followed run, or nothing could be subtracted.")
-
     def _go(self, place: int | None, otherwise: str) -> None:
         if place is None or self.desk is None:
             self.review.say(otherwise)
@@ -282,19 +264,9 @@ class Commands:
 
     def sign(self, action: Action, reason: str = "", *, go_on: bool = True) -> None:
         """Write a decision, then go to the next frame that waits for one."""
-        if self.desk is None:
-            return
-        if not self.desk.rater:
-            named = partial(self._named, action=action, reason=reason, go_on=go_on)
-            self.review.panel.ask("Your name, for the ledger", named, suggested_name())
-            return
-        if self.desk.decide(action, reason) and go_on:
+        named = self.has_name(partial(self.sign, action, reason, go_on=go_on))
+        if named and self.desk is not None and self.desk.decide(action, reason) and go_on:
             self.go_open()
-
-    def _named(self, name: str, *, action: Action, reason: str, go_on: bool) -> None:
-        self.review.set_rater(name)
-        remember_name(name)
-        self.sign(action, reason, go_on=go_on)
 
     def _nudge(self, rows: float, columns: float) -> None:
         if self.desk is not None and self.desk.shown is not None and self.desk.shown.needle is not None:

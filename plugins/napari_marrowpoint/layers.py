@@ -26,7 +26,7 @@ PICTURE, THICKNESS, BONE, NEEDLE, HANDLES, WORDS = "picture", "bone thickness", 
 # of a run: its mean before contrast, the frame with that taken away, and what was followed through it
 BEFORE, SUBTRACTED, RUN = "before contrast", "subtracted", "followed"
 # what a tool is drawing
-DRAFT, VERTICES = "draft", "outline points"
+DRAFT, VERTICES, TARGET = "draft", "outline points", "target"
 # the thickest hip bone a map tells of ends the colours [mm]
 THICKEST_MM = 20.0
 ELLIPSE = np.linspace(0, 2 * np.pi, 41)

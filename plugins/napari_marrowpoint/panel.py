@@ -26,9 +26,9 @@ from marrowpoint.case import OUTER_DIAMETER_MM
 from marrowpoint.frame import ViewKind
 from marrowpoint.report.words import VIEW_WORDS
 from marrowpoint.review import Corrections, Entry
+from napari_marrowpoint.hints import HINTS, Tool
 from napari_marrowpoint.profile_form import ProfilePanel
-from napari_marrowpoint.tools import HINTS, Tool
-from napari_marrowpoint.words import ACTION_WORDS, as_html, chapters
+from napari_marrowpoint.words import as_html, chapters, entry_words
 
 BY_PROGRAM, OTHER = "as found", "other"
 LONGEST_MM = 1000.0
@@ -108,11 +108,7 @@ class Panel(QWidget):
 
     def show_history(self, entries: tuple[Entry, ...]) -> None:
         """What anyone decided about this frame, last first."""
-        told = [
-            f"{entry.decided_at.astimezone():%Y-%m-%d %H:%M} {entry.rater}: {ACTION_WORDS[entry.action]}"
-            + (f" ({entry.reason})" if entry.reason else "")
-            for entry in reversed(entries[-4:])
-        ]
+        told = [entry_words(entry) for entry in reversed(entries[-4:])]
         self.history.setText("\n".join(told) or "No decision yet.")
 
     def show_tool(self, tool: Tool) -> None:

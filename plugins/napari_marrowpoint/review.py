@@ -26,6 +26,7 @@ from napari_marrowpoint.canvas import Canvas
 from napari_marrowpoint.commands import Commands
 from napari_marrowpoint.desk import Desk
 from napari_marrowpoint.frames import FrameList
+from napari_marrowpoint.hints import Tool
 from napari_marrowpoint.layers import PICTURE
 from napari_marrowpoint.pane import Pane
 from napari_marrowpoint.panel import Panel
@@ -34,7 +35,7 @@ from napari_marrowpoint.profile_form import ProfilePanel
 from napari_marrowpoint.run_panel import RunPanel, show_counts
 from napari_marrowpoint.run_review import RunReview
 from napari_marrowpoint.scene import count_frames, tell_scale
-from napari_marrowpoint.tools import Tool, Tools
+from napari_marrowpoint.tools import Tools
 from napari_marrowpoint.words import headline, row_state
 
 if TYPE_CHECKING:
@@ -137,8 +138,9 @@ class Review(QWidget):
     def _begin(self, desk: Desk) -> None:
         self.analysis = Analysis(desk, self)
         self.analysis.progressed.connect(self.list.progress)
-        self.tools = Tools(self.viewer, desk, self.canvas, ask_length=self._ask_length, chosen=self.panel.show_tool)
+        self.tools = Tools(self.viewer, desk, self.canvas, ask_length=self._ask_length, chosen=self._show_tool)
         self.tools.hovered = self._show_epipolar
+        self.tools.target.drawn = self.runs.take_target
         desk.rows_changed.connect(self._rows_changed)
         desk.moved.connect(self._moved)
         desk.shown_changed.connect(self._shown)
@@ -148,6 +150,10 @@ class Review(QWidget):
         self.panel.rater.setText(desk.rater)
         self.panel.show_tool(Tool.LOOK)
         desk.partner_wanted = not self.partner.isHidden()
+
+    def _show_tool(self, tool: Tool) -> None:
+        self.panel.show_tool(tool)
+        self.run_panel.show_tool(drawing=tool is Tool.TARGET)
 
     def _rows_changed(self, rows: tuple[Any, ...]) -> None:
         self.list.put(rows)

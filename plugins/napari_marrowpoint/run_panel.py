@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QTextBrowser, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QTextBrowser, QVBoxLayout, QWidget
 
 from marrowpoint.report.ink import SEVERITY_COLOUR
 from marrowpoint.verdict import Verdict
@@ -36,6 +36,8 @@ class RunPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("marrowpoint run")
+        self._sentences: tuple[str, ...] = ()
+        self._history: tuple[str, ...] = ()
         self.icon, self.verdict = QLabel(), QLabel()
         self.verdict.setWordWrap(True)
         self.tile = QWidget()
@@ -60,6 +62,7 @@ class RunPanel(QWidget):
         left.setSpacing(3)
         left.addWidget(self.tile)
         left.addWidget(self.why, 1)
+        left.addLayout(self._signing())
         below = QHBoxLayout()
         below.addWidget(self.bar, 1)
         below.addWidget(self.stop)
@@ -77,11 +80,12 @@ class RunPanel(QWidget):
         self.verdict.setStyleSheet(f"font-weight: bold; font-size: {size_px}px; color: black;")
         self.why.setStyleSheet(f"font-size: {size_px - 1}px;")
 
-    def begin(self) -> None:
+    def begin(self, text: str = "") -> None:
         """A run is being followed."""
         self.stop.setText("Stop")
         self.offer(subjects=(), shown="", pictures=False, followed=False)
-        self._paint(None, "Following the run \N{HORIZONTAL ELLIPSIS}")
+        self._paint(None, text or "Following the run \N{HORIZONTAL ELLIPSIS}")
+        self._sentences = ()
         self.why.setHtml("")
         self.curves.say("The curves come when the whole run was gone through. The frames can be looked at meanwhile.")
         self.progress(0.0)
@@ -97,12 +101,21 @@ class RunPanel(QWidget):
     def tell(self, verdict: Verdict, sentences: Sequence[str]) -> None:
         """What is said of the run, and why."""
         self._paint(verdict, f"Run: {verdict.text}")
-        self.why.setHtml(as_html([Chapter(title="Why", sentences=tuple(sentences))]) if sentences else "")
+        self._sentences = tuple(sentences)
+        self._show_why()
         self.progress(1.0)
+
+    def tell_reviews(self, state: str, history: Sequence[str]) -> None:
+        """How far the review of the run is, and what anyone decided."""
+        self.state.setText(f"Run: {state}")
+        self.state.setToolTip(state)
+        self._history = tuple(history)
+        self._show_why()
 
     def refuse(self, text: str) -> None:
         """Why there is nothing to say, and a button to try again."""
         self._paint(None, text)
+        self._sentences = ()
         self.why.setHtml("")
         self.curves.say(text)
         self.progress(1.0)
@@ -117,11 +130,20 @@ class RunPanel(QWidget):
             button.setChecked(name == shown)
         for name, button in self.pictures.items():
             button.setEnabled(followed if name == RUN else pictures)
+        self.target.setEnabled(pictures)
+
+    def show_tool(self, *, drawing: bool) -> None:
+        """Whether a target is being drawn."""
+        self.target.setChecked(drawing)
 
     def show_pictures(self, shown: set[str]) -> None:
         """Which of them are on the screen."""
         for name, button in self.pictures.items():
             button.setChecked(name in shown)
+
+    def _show_why(self) -> None:
+        told = [Chapter(title="Why", sentences=self._sentences), Chapter(title="Decisions", sentences=self._history)]
+        self.why.setHtml(as_html([chapter for chapter in told if chapter.sentences]))
 
     def _paint(self, verdict: Verdict | None, text: str) -> None:
         colour = "#9AA4AE" if verdict is None else code_of(SEVERITY_COLOUR[verdict.severity])
@@ -138,6 +160,10 @@ class RunPanel(QWidget):
             self.pictures[name] = self._button(words)
             self.pictures[name].clicked.connect(lambda checked=False, does=does: self.pressed.emit(does))
             row.addWidget(self.pictures[name])
+        self.target = self._button("Target  D")
+        self.target.setToolTip("Draw the region where the contrast should be: click its corners, Return closes it.")
+        self.target.clicked.connect(lambda checked=False: self.pressed.emit("draw_target"))
+        row.addWidget(self.target)
         event = QPushButton("Next event  J")
         event.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         event.clicked.connect(lambda checked=False: self.pressed.emit("go_event"))
@@ -149,6 +175,28 @@ class RunPanel(QWidget):
             self.subjects[name].clicked.connect(lambda checked=False, name=name: self.subject_chosen.emit(name))
             row.addWidget(self.subjects[name])
         return row
+
+    def _signing(self) -> QVBoxLayout:
+        """Decisions about the whole run; those about the frame are in the panel at the right."""
+        self.state = QLabel("Run: not reviewed")
+        self.state.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(3)
+        shift = "\N{UPWARDS WHITE ARROW}"
+        for does, words in (
+            ("accept_run", f"Accept  {shift}A"),
+            ("reject_run", f"Reject  {shift}R"),
+            ("comment_run", f"Comment  {shift}M"),
+        ):
+            button = QPushButton(words)
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            button.clicked.connect(lambda checked=False, does=does: self.pressed.emit(does))
+            buttons.addWidget(button)
+        box = QVBoxLayout()
+        box.setSpacing(3)
+        box.addWidget(self.state)
+        box.addLayout(buttons)
+        return box
 
     def _button(self, words: str) -> QPushButton:
         button = QPushButton(words)

@@ -10,22 +10,36 @@ from napari.qt.threading import thread_worker
 from qtpy.QtCore import QObject, Signal
 
 from marrowpoint.errors import MarrowpointError
+from marrowpoint.frame import Points
 from marrowpoint.read import ImageFile
 from marrowpoint.read.times import RunFacts, read_run_facts
-from marrowpoint.review.runs import CONTRAST, RunCancelled, curves_of, follow_file, moments_of, run_sentences, subjects
+from marrowpoint.review import Action
+from marrowpoint.review.runs import (
+    CONTRAST,
+    curves_of,
+    moments_of,
+    onto_mask,
+    run_sentences,
+    subjects,
+    subtraction_words,
+    told_file,
+)
 from marrowpoint.review.session import State
 from marrowpoint.runs.collect import PROJECTIONS, RunRequest
 from marrowpoint.runs.run import RunAssessment
 from napari_marrowpoint.canvas import Canvas
 from napari_marrowpoint.desk import Desk
-from napari_marrowpoint.layers import BEFORE, PICTURE, RUN, SUBTRACTED, Line, followed_lines
+from napari_marrowpoint.layers import BEFORE, PICTURE, RUN, SUBTRACTED, TARGET, Line, followed_lines
+from napari_marrowpoint.run_book import RunBook
 from napari_marrowpoint.run_panel import RunPanel
-from napari_marrowpoint.stack import FrameStack, SubtractedStack
+from napari_marrowpoint.stack import FrameStack
+from napari_marrowpoint.targets import target_marks
+from napari_marrowpoint.words import run_history, run_state
 
 # followed runs with their pictures, some 10 MB each
-KEPT = 3
+KEPT = 4
 STOPPED = "Stopped: the run was not followed."
-Key = tuple[ImageFile, float | None, str]
+Key = tuple[ImageFile, float | None, str, bytes]
 
 
 class RunReview(QObject):
@@ -45,6 +59,7 @@ class RunReview(QObject):
         super().__init__(parent)
         self.canvas, self.panel = canvas, panel
         self.desk: Desk | None = None
+        self.book: RunBook | None = None
         self.facts: RunFacts | None = None
         self.run: RunAssessment | None = None
         self._image: ImageFile | None = None
@@ -76,15 +91,9 @@ class RunReview(QObject):
     def note(self) -> str:
         """What must be known of a subtracted picture."""
         frame = None if self.desk is None else self.desk.frame
-        pictures = None if self.run is None else self.run.pictures
-        if frame is None or pictures is None or not self.canvas.shows(SUBTRACTED):
+        if frame is None or self.run is None or not self.canvas.shows(SUBTRACTED):
             return "before contrast" if self.canvas.shows(BEFORE) else ""
-        number = frame.reference.frame_number - 1
-        if number not in pictures.alignments:
-            copy = self.run is not None and number in self.run.copies
-            return "not subtracted: a copy of the frame before" if copy else "not subtracted: left out"
-        refused = number in pictures.refused or (self.run is not None and self.run.contrast and self.run.contrast.refusal)
-        return "subtracted: refused, the bone moves" if refused else "subtracted"
+        return subtraction_words(self.run, frame.reference.frame_number - 1)
 
     def attach(self, desk: Desk, hold: threading.Event) -> None:
         """Follow a desk from now on.
@@ -95,14 +104,15 @@ class RunReview(QObject):
         hold : threading.Event
             Set while a run is followed: other work waits.
         """
-        self.desk, self._hold = desk, hold
+        self.desk, self._hold, self.book = desk, hold, RunBook(desk)
+        self.book.changed.connect(self._book_changed)
         desk.moved.connect(self._moved)
         desk.shown_changed.connect(self._shown)
 
     def detach(self) -> None:
         """Let go of the desk; what is under way stops after the frame at hand."""
         self._stop.set()
-        self.desk = None
+        self.desk = self.book = None
         self._results.clear()
         self._leave()
 
@@ -175,9 +185,12 @@ class RunReview(QObject):
     def _leave(self) -> None:
         self._stop.set()
         self._image, self.facts, self.run, self._told = None, None, None, None
-        for name in (BEFORE, SUBTRACTED, RUN):
+        if self.book is not None:
+            self.book.close()
+        for name in (BEFORE, SUBTRACTED, RUN, TARGET):
             self.canvas.remove(name)
         self.panel.curves.say("")
+        self.panel.tell_reviews("not reviewed", ())
         self.changed.emit()
 
     @property
@@ -188,7 +201,12 @@ class RunReview(QObject):
     def _key(self) -> Key | None:
         if self.desk is None or self._image is None or not self.followable:
             return None
-        return self._image, self.desk.stated_needle_mm, self.desk.profile.sha256
+        plain = self._image, self.desk.stated_needle_mm, self.desk.profile.sha256, b""
+        target = None if self.book is None else self.book.target
+        # the program's own verdict comes first: what a person drew is held beside it
+        if target is None or not isinstance(self._results.get(plain), RunAssessment):
+            return plain
+        return (*plain[:3], target.tobytes())
 
     def _follow(self) -> None:
         key = self._key()
@@ -205,13 +223,14 @@ class RunReview(QObject):
 
     def _start(self, key: Key) -> None:
         assert self.desk is not None
-        image, outer_mm, _ = key
+        image, outer_mm, _, drawn = key
+        target = self.book.target if self.book is not None and drawn else None
         stop = self._stop = threading.Event()
         request = RunRequest(profile=self.desk.profile, network=self.desk.analyst.network, outer_diameter_mm=outer_mm)
         self._working, last = key, [0.0]
         self._hold.set()
         self._told = None
-        self.panel.begin()
+        self.panel.begin("Following the run again, with your target \N{HORIZONTAL ELLIPSIS}" if drawn else "")
         self.changed.emit()
 
         def progressed(share: float) -> None:
@@ -219,16 +238,8 @@ class RunReview(QObject):
                 last[0] = share
                 self.progressed.emit(share)
 
-        def follow() -> tuple[Key, Any]:
-            # an error is told in the dock: raised or returned bare, the worker would raise it in the window
-            try:
-                return key, follow_file(image, request, cancelled=stop.is_set, progressed=progressed)
-            except RunCancelled:
-                return key, None
-            except MarrowpointError as error:
-                return key, f"The run cannot be followed: {error.text}"
-            except Exception as error:
-                return key, f"The run cannot be followed: an unexpected {type(error).__name__}, please report it"
+        def follow() -> tuple[Key, RunAssessment | str | None]:
+            return key, told_file(image, request, target=target, cancelled=stop.is_set, progressed=progressed)
 
         worker = thread_worker(follow)()
         worker.returned.connect(self._followed)
@@ -255,9 +266,17 @@ class RunReview(QObject):
             self.changed.emit()
             return
         self.run = found
+        key = self._key()
+        if self.book is not None and key is not None and not key[3]:
+            self.book.open(found)
+            key = self._key()  # a target that came back from the journal or the ledger is followed at once
+            if key is not None and key[3]:
+                self._follow()
+                return
         told = subjects(found)
         self._subject = self._subject if self._subject in told else (told[0] if told else "")
         self.panel.tell(found.verdict, run_sentences(found))
+        self._tell_book()
         self._show_curves()
         self._lay_pictures()
         self._draw()
@@ -288,12 +307,7 @@ class RunReview(QObject):
         stack = None if self.desk is None else self.desk.picture
         if pictures is None or SUBTRACTED in self.canvas.layers or not isinstance(stack, FrameStack):
             return
-        picture = self.canvas.layers[PICTURE]
-        grey = {"contrast_limits": tuple(picture.contrast_limits), "colormap": picture.colormap}
-        self.canvas.picture_over(BEFORE, pictures.before_as_frame, **grey)
-        low, high = pictures.limits
-        subtracted = SubtractedStack(stack, pictures)
-        self.canvas.picture_over(SUBTRACTED, subtracted, contrast_limits=(low, high), colormap="gray_r")
+        self.canvas.lay_pictures(pictures, stack)
 
     def _draw(self) -> None:
         """Outline of the contrast and the followed tip, in the frame on the screen."""
@@ -304,3 +318,38 @@ class RunReview(QObject):
         in_frame = not (self.canvas.shows(SUBTRACTED) or self.canvas.shows(BEFORE))
         lines: list[Line] = followed_lines(self.run, row.frame_number - 1, in_frame=in_frame)
         self.canvas.draft(RUN, lines)
+        self._draw_target(row.frame_number - 1, in_frame=in_frame)
+
+    def take_target(self, corners: Points | None) -> None:
+        """Take a region that was drawn on the frame on the screen; None takes the target away."""
+        row = None if self.desk is None else self.desk.row
+        if self.book is None or row is None or self.run is None:
+            return
+        if corners is not None and not (self.canvas.shows(SUBTRACTED) or self.canvas.shows(BEFORE)):
+            corners = onto_mask(corners, self.run, row.frame_number - 1)
+        self.book.set_target(corners)
+
+    def sign(self, action: Action, reason: str = "") -> bool:
+        """Write a decision about the run into the ledger; returns whether it stands there."""
+        key = self._key()
+        shown = None if key is None else self._results.get(key)
+        known = shown if isinstance(shown, RunAssessment) else None
+        return self.book is not None and self.book.decide(action, known, reason)
+
+    def _book_changed(self) -> None:
+        self._follow()
+        self._tell_book()
+        self._draw()
+
+    def _tell_book(self) -> None:
+        if self.book is not None:
+            told = run_state(self.book.reviews(), self.book.corrections.set_by("target"), signed=not self.book.can_undo)
+            self.panel.tell_reviews(told, run_history(self.book.entries()))
+
+    def _draw_target(self, frame: int, *, in_frame: bool) -> None:
+        """The region where the person wants the contrast, moved with the patient."""
+        if self.book is None or self.book.target is None or self.run is None:
+            self.canvas.remove(TARGET)
+        else:
+            by = self.book.corrections.set_by("target")
+            self.canvas.draft(TARGET, *target_marks(self.book.target, self.run, frame, by, in_frame=in_frame))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -23,43 +22,16 @@ from marrowpoint.review.livewire import (
 )
 from napari_marrowpoint.canvas import Canvas
 from napari_marrowpoint.desk import Desk
+from napari_marrowpoint.hints import NOT_PULLED, Tool
 from napari_marrowpoint.layers import AT_ENTRY, DRAFT, SEEN, TIP, VERTICES, Line
 from napari_marrowpoint.scene import camera_of
+from napari_marrowpoint.targets import TargetTool
 
 GRAB_PX = 14.0  # on the screen: how near to a point the mouse must be to take it
 SNAP_PX = 8.0  # on the screen: how far a click of the live-wire looks for an edge
 MOVED_PX = 0.5  # on the screen: the mouse knows whole pixels, so a shorter way is none
 DRAWN_PX = 4.0  # on the screen: a needle or a known length that is drawn shorter is a slip
 FINE = 0.1  # with Shift a pull goes this share of the mouse's way
-
-
-class Tool(StrEnum):
-    """What a pull of the mouse means."""
-
-    LOOK = "look"
-    NEEDLE = "needle"
-    OUTLINE = "outline"
-    WIRE = "wire"
-    SCALE = "scale"
-
-
-HINTS = {
-    Tool.LOOK: "",
-    Tool.NEEDLE: "Press at the tip, pull to the far end of the shaft.",
-    Tool.OUTLINE: "Pull points of the outline. Double-click adds one, Delete removes the one under the mouse.",
-    Tool.WIRE: "Click along the cortex. Return ends the line, Esc drops it.",
-    Tool.SCALE: "Pull from one point to another whose distance you know.",
-}
-
-# a press and a pull that changed nothing say so
-STILL_THERE = "Nothing is changed: the point lies where it lay. Pull it; with Shift it goes a tenth as far as the mouse."
-NOT_PULLED = {
-    Tool.LOOK: STILL_THERE,
-    Tool.NEEDLE: "No needle is drawn: press at the tip and pull to the far end of the shaft.",
-    Tool.OUTLINE: STILL_THERE,
-    Tool.WIRE: "",
-    Tool.SCALE: "No length is drawn: press at one point and pull to the other.",
-}
 
 
 class Tools:
@@ -90,6 +62,7 @@ class Tools:
         self.mouse: Point = (0.0, 0.0)
         self._ask_length, self._chosen = ask_length, chosen
         self.hovered: Callable[[Point | None], None] = lambda point: None
+        self.target = TargetTool(canvas)
         self._pulling = False
         self._lines: list[Points] = []
         self._wire: list[Points] = []
@@ -118,7 +91,7 @@ class Tools:
 
     def drop(self) -> bool:
         """Forget what is half done; returns whether there was anything."""
-        busy = self._pulling or bool(self._wire) or self.canvas.draws(DRAFT)
+        busy = self.target.drop() or self._pulling or bool(self._wire) or self.canvas.draws(DRAFT)
         self._pulling, self._wire = False, []
         self.canvas.remove(DRAFT)
         self.canvas.remove(VERTICES)
@@ -148,8 +121,20 @@ class Tools:
             self.desk.correct(outline=tuple(joined(self._lines, path, self._reach())))
         return True
 
+    def end_target(self) -> bool:
+        """Close the region that was clicked; returns whether one was being drawn."""
+        if self.tool is not Tool.TARGET or not self.target.corners:
+            return False
+        corners = np.array(self.target.corners)
+        self.put_down()
+        self.target.drawn(corners)
+        return True
+
     def delete_point(self) -> None:
-        """Remove the point of the outline that the mouse is on."""
+        """Remove the point of the outline that the mouse is on; the last corner of a target, or the whole target."""
+        if self.tool is Tool.TARGET:
+            self.target.take_back(self.mouse)
+            return
         found = self._vertex_at(self.mouse)
         if self.tool is Tool.OUTLINE and found is not None:
             try:
@@ -165,7 +150,7 @@ class Tools:
                 self._show_vertices()
 
     def _press(self, viewer: Any, event: Any) -> Iterator[None]:
-        if event.button != 1 or viewer.dims.ndisplay != 2 or self.desk.base is None:
+        if event.button != 1 or viewer.dims.ndisplay != 2 or (self.desk.base is None and self.tool is not Tool.TARGET):
             return
         start = self.canvas.pixel_at(event.position)
         pull = self._begin(start)
@@ -203,6 +188,10 @@ class Tools:
         """What a pull from here does, at each move and (True) at its end."""
         if self.tool is Tool.WIRE:
             self._click_wire(start)
+            return None
+        if self.tool is Tool.TARGET:
+            if self.target.click(start):
+                self.end_target()
             return None
         if self.tool is Tool.NEEDLE:
             return self._draw_needle(start)
@@ -273,6 +262,8 @@ class Tools:
         at = self.canvas.pixel_at(event.position)
         if self.tool is Tool.WIRE:
             self.end_wire()
+        elif self.tool is Tool.TARGET:
+            self.end_target()
         elif self.tool is Tool.OUTLINE and self._lines:
             away = [float(np.min(np.hypot(*(line - at).T))) for line in self._lines]
             number = int(np.argmin(away))
@@ -285,6 +276,9 @@ class Tools:
             drawn = [Line(points=piece, colour=AT_ENTRY) for piece in self._wire if len(piece) > 1]
             ahead = snap_path(self._costs(), _point(self._wire[-1][-1]), self._snapped(self.mouse))
             self.canvas.draft(DRAFT, [*drawn, Line(points=ahead, colour=TIP)])
+
+        elif self.tool is Tool.TARGET and self.target.corners:
+            self.target.show(self.mouse)
 
     def _click_wire(self, at: Point) -> None:
         at = self._snapped(at)

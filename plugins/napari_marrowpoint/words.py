@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from marrowpoint.assess import ULTRASOUND
 from marrowpoint.assessment import Assessment, StudyAssessment
 from marrowpoint.frame import View, ViewOrigin
 from marrowpoint.report.words import FLAG_WORDS, MEASUREMENT_WORDS, VIEW_WORDS, in_words, measured, next_view, scale_words
-from marrowpoint.review import Action, Corrections
+from marrowpoint.review import Action, Corrections, Entry
+from marrowpoint.review.listing import Review
 from marrowpoint.review.session import Row, State
 from marrowpoint.verdict import Severity
 
@@ -156,6 +158,25 @@ def row_state(row: Row) -> str:
     if row.comments:
         told.append(f"{row.comments} comment{'s' if row.comments > 1 else ''}")
     return ", ".join(told) or "not reviewed"
+
+
+def run_state(reviews: Sequence[Review], target_by: str, *, signed: bool) -> str:
+    """How far the review of a run is, in a few words."""
+    told = [f"{ACTION_WORDS[review.action]} by {review.rater}" + (" (stale)" if review.stale else "") for review in reviews]
+    if target_by and not signed:
+        told.append(f"target by {target_by}, not signed yet")
+    return ", ".join(told) or "not reviewed"
+
+
+def run_history(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """What anyone decided about a run, last first."""
+    return tuple(entry_words(entry) for entry in reversed(entries[-4:]))
+
+
+def entry_words(entry: Entry) -> str:
+    """One decision in a line."""
+    reason = f" ({entry.reason})" if entry.reason else ""
+    return f"{entry.decided_at.astimezone():%Y-%m-%d %H:%M} {entry.rater}: {ACTION_WORDS[entry.action]}{reason}"
 
 
 def row_mark(row: Row) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
 
+from marrowpoint.errors import MarrowpointError
 from marrowpoint.frame import Frame, Mask, Points
 from marrowpoint.measurement import Measurement
 from marrowpoint.read import ImageFile
@@ -122,6 +124,31 @@ def follow_file(
         target=mask,
         keep_pictures=True,
     )
+
+
+def told_file(image: ImageFile, request: RunRequest, **how: Any) -> RunAssessment | str | None:
+    """The same for a window's thread, which nothing may leave by an error: what went wrong comes back in words.
+
+    Parameters
+    ----------
+    image : ImageFile
+    request : RunRequest
+    **how
+        As `follow_file` takes it.
+
+    Returns
+    -------
+    RunAssessment, str or None
+        A sentence where the run cannot be followed; None where the person stopped it.
+    """
+    try:
+        return follow_file(image, request, **how)
+    except RunCancelled:
+        return None
+    except MarrowpointError as error:
+        return f"The run cannot be followed: {error.text}"
+    except Exception as error:
+        return f"The run cannot be followed: an unexpected {type(error).__name__}, please report it"
 
 
 def inside_of(corners: Points, shape: tuple[int, ...]) -> Mask:
@@ -257,6 +284,14 @@ def frame_words(run: RunAssessment, frame: int) -> str:
     """A frame (from 0) as ``frame 13, 2.40 s``."""
     seconds = run.times.seconds
     return f"frame {frame + 1}" if seconds is None or frame >= len(seconds) else f"frame {frame + 1}, {seconds[frame]:.2f} s"
+
+
+def subtraction_words(run: RunAssessment, frame: int) -> str:
+    """How far a frame (from 0) with the picture before contrast taken away may be read."""
+    if run.pictures is None or frame not in run.pictures.alignments:
+        return "not subtracted: a copy of the frame before" if frame in run.copies else "not subtracted: left out"
+    refused = frame in run.pictures.refused or (run.contrast is not None and run.contrast.refusal)
+    return "subtracted: refused, the bone moves" if refused else "subtracted"
 
 
 def run_sentences(run: RunAssessment) -> tuple[str, ...]:
