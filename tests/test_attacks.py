@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from build_dicom import make_dicom
+from build_study import frame as seen_in_a_study
 from pydicom.uid import SecondaryCaptureImageStorage
 from run_frames import bone_like, circle_field, make_frame, source_of
 
 import marrowpoint
 from marrowpoint.archive import codes
 from marrowpoint.assess import assess_frame
+from marrowpoint.audit.nouns import StoredFrame
+from marrowpoint.audit.rejudge import judge_again
 from marrowpoint.cortex import BonePrior, Cortex
 from marrowpoint.errors import UnsupportedImage
 from marrowpoint.exposure import Exposure
@@ -21,7 +24,7 @@ from marrowpoint.fluoroscopy.segment import segment_bone
 from marrowpoint.frame import Calibration, Frame, FrameReference, PixelSpacing, SpacingSource, View
 from marrowpoint.judge import judge_frame
 from marrowpoint.measure import measure_placement
-from marrowpoint.measurement import Bound
+from marrowpoint.measurement import Bound, Measurement, Unit
 from marrowpoint.needle import Needle
 from marrowpoint.placement import Placement
 from marrowpoint.polyline import nearest_points, segments_of
@@ -211,3 +214,21 @@ def test_an_overlay_that_came_back_from_an_archive_is_no_picture(tmp_path: Path)
         list(read_frames(next(iter(find_images([own]))), scale=PROFILE.scale))
     assert refused.value.code == "own_overlay"
     assert len(list(read_frames(next(iter(find_images([other]))), scale=PROFILE.scale))) == 1
+
+
+@pytest.mark.parametrize(("thin_margin_mm", "near"), [(6.35, False), (12.0, True)])
+def test_a_stricter_profile_warns_of_thin_bone_without_pixels(thin_margin_mm: float, near: bool) -> None:
+    """The bone at the tip is not judged, thin bone 9 mm away: a quarter of an inch is far from it, half an inch is not."""
+
+    def length(lower: float, value: float, upper: float) -> Measurement:
+        return Measurement(value=value, lower=lower, upper=upper, unit=Unit.MM, bound=Bound.ESTIMATE, method="drawn")
+
+    measured = Placement(
+        calibration=calibrated(0.2), tip_to_cortex=length(7, 8, 9), bone_thickness=length(4, 12, 20),
+        thin_bone_margin=length(8, 9, 10),
+    )  # fmt: skip
+    before = replace(seen_in_a_study(clearance_mm=8.0), cortex=bone())
+    strict = replace(PROFILE, verdict=replace(PROFILE.verdict, thin_margin_mm=thin_margin_mm))
+    stored = StoredFrame(assessment=before, measured=measured)
+    again = judge_again(stored, strict, measured_thin_mm=PROFILE.verdict.thin_below_mm)
+    assert (Flag.NEAR_THIN_BONE in again.verdict.flags) is near

@@ -84,6 +84,16 @@ def test_thickness_rules(thickness, code):
     assert judge(placed(INSIDE, thickness)).code is code
 
 
+def test_two_objects_that_may_be_the_needle_give_no_verdict():
+    """Both are shown; a person says which one it is."""
+    torn = replace(NEEDLE, confidence=0.6, alternatives=(replace(NEEDLE, tip=(20.0, 20.0), confidence=0.4),))
+    verdict = judge(placed(INSIDE, mm(9.6, 14, 18)), needle=torn)
+    assert verdict.code is Code.NOT_ASSESSABLE
+    assert verdict.reasons[0].code == "ambiguous_needle"
+    assert Flag.AMBIGUOUS_NEEDLE in verdict.flags
+    assert Flag.AMBIGUOUS_NEEDLE not in judge(placed(INSIDE)).flags
+
+
 def test_an_indeterminate_thickness_names_both_candidates():
     verdict = judge(placed(INSIDE, mm(4, 5, 6)))
     assert "thin or marginal" in verdict.text

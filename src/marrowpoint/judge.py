@@ -32,6 +32,7 @@ TEXTS: dict[Code, str] = {
 
 REFUSALS: dict[str, str] = {
     "low_confidence_needle": "the needle is uncertain",
+    "ambiguous_needle": "more than one object may be the needle; mark it by hand",
     "low_confidence_bone": "the bone's outline is uncertain",
     "no_cortex_in_field": "no cortex of the hip bone in the field",
     "too_uncertain": "tip to cortex is too uncertain",
@@ -145,6 +146,9 @@ def _refusal(needle: Needle, cortex: Cortex, placement: Placement, limits: Verdi
     """First reason why nothing may be said, if any."""
     if needle.confidence < limits.min_needle_confidence:
         return Reason(code="low_confidence_needle", text=f"The needle has confidence {needle.confidence:.2f}.")
+    if needle.alternatives:
+        chances = ", ".join(f"{each.confidence:.2f}" for each in (needle, *needle.alternatives))
+        return Reason(code="ambiguous_needle", text=f"Objects that may each be the needle have confidence {chances}.")
     if cortex.confidence < limits.min_bone_confidence:
         return Reason(code="low_confidence_bone", text=f"The bone's outline has confidence {cortex.confidence:.2f}.")
     distance = placement.tip_to_cortex
@@ -214,6 +218,8 @@ def _flags(needle: Needle, cortex: Cortex, placement: Placement, view: View, lim
         yield Flag.LOW_CONFIDENCE_NEEDLE
     if cortex.confidence < limits.min_bone_confidence:
         yield Flag.LOW_CONFIDENCE_BONE
+    if needle.alternatives:
+        yield Flag.AMBIGUOUS_NEEDLE
     if needle.second_instrument:
         yield Flag.SECOND_INSTRUMENT
     if cortex.model_sha256 is None and cortex.located_by == "classical":

@@ -174,12 +174,13 @@ def _placement(stored: StoredFrame, measured: Placement, profile: Profile, measu
         floor = 0.0 if from_outline else thickness.lower
         if thickness.upper >= limits.thick_from_mm and (from_outline or floor < limits.thin_below_mm):
             thickness = None
+    same = limits.thin_below_mm == measured_thin_mm
+    margin = measured.thin_bone_margin if same else _margin(stored, limits.thin_below_mm)
+    near = margin is not None and margin.unit is Unit.MM and margin.lower < limits.thin_margin_mm
+    point = measured.nearest_thin if same else None
     if thickness is None:
-        return replace(measured, bone_thickness=None, thin_bone_margin=None, nearest_thin=None)
-    if limits.thin_below_mm == measured_thin_mm:
-        return replace(measured, bone_thickness=thickness)
-    margin = _margin(stored, limits.thin_below_mm)
-    return replace(measured, bone_thickness=thickness, thin_bone_margin=margin, nearest_thin=None)
+        margin, point = None, point if near else None
+    return replace(measured, bone_thickness=thickness, thin_bone_margin=margin, thin_bone_near=near, nearest_thin=point)
 
 
 def _margin(stored: StoredFrame, thin_below_mm: float) -> Measurement | None:
