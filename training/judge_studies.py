@@ -24,7 +24,6 @@ from marrowpoint.study import evidence, judge_study
 from marrowpoint.study.thickness import Fusion
 from marrowpoint.verdict import Code
 
-
 # reasons that are told, not asked for
 SHOWN = {"view", "frame_not_assessable", "views_disagree", "duplicate_picture", "same_picture"}
 
