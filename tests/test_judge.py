@@ -20,7 +20,7 @@ from marrowpoint.measurement import Bound, Measurement, Unit
 from marrowpoint.needle import Needle
 from marrowpoint.placement import Placement
 from marrowpoint.profile import parse_profile
-from marrowpoint.verdict import Code, Flag
+from marrowpoint.verdict import Code, Flag, Severity
 
 PROFILE = parse_profile((Path(marrowpoint.__file__).parent / "profiles" / "default.toml").read_bytes())
 NEEDLE = Needle(tip=(50.0, 50.0), axis=(0.0, 1.0), width_px=15.0, width_sd_px=0.2, tip_sd_along_px=1.0, tip_sd_across_px=0.3,
@@ -82,6 +82,24 @@ def test_distance_rules(distance, code):
 )
 def test_thickness_rules(thickness, code):
     assert judge(placed(INSIDE, thickness)).code is code
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"thin_bone_near": True}, "thin bone may be near"),
+        ({"calibration": Calibration(spacing=SPACING, conflicts=("contradiction",))}, "scales disagree"),
+        ({"calibration": Calibration()}, "scale is unknown"),
+        ({"calibration": Calibration(spacing=replace(SPACING, source=SpacingSource.DETECTOR_PLANE))}, "detector"),
+    ],
+)
+def test_thick_bone_with_a_caveat_is_not_called_the_right_spot(more, words):
+    verdict = judge(placed(INSIDE, mm(9.6, 14, 18), **more))
+    assert verdict.code is Code.PROJECTED_IN_THICK_BONE
+    assert verdict.severity is Severity.CAUTION
+    assert words in verdict.text
+    assert "ight spot" not in verdict.text
+    assert judge(placed(INSIDE, mm(9.6, 14, 18))).severity is Severity.GOOD
 
 
 def test_two_objects_that_may_be_the_needle_give_no_verdict():

@@ -30,6 +30,15 @@ TEXTS: dict[Code, str] = {
     Code.BREACH_SUSPECTED: "May have gone through the bone",
 }
 
+# why thick bone at the tip is not called the right spot yet, worst first
+BUT: dict[Flag, str] = {
+    Flag.NEAR_THIN_BONE: "thin bone may be near",
+    Flag.SCALE_CONFLICT: "scales disagree",
+    Flag.SCALE_UNKNOWN: "the scale is unknown",
+    Flag.SCALE_AT_DETECTOR_PLANE: "the scale is the detector's",
+    Flag.END_ON: "the needle is end on",
+}
+
 REFUSALS: dict[str, str] = {
     "low_confidence_needle": "the needle is uncertain",
     "ambiguous_needle": "more than one object may be the needle; mark it by hand",
@@ -194,7 +203,11 @@ def _inside(placement: Placement, distance: Measurement, flags: tuple[Flag, ...]
     thickness = Reason(code="bone_thickness", text=f"Bone at the tip {width} thick ({width.bound}; {width.method}).")
     if len(classes) == 1:
         code = THICKNESS_CODES[classes[0]]
-        return _verdict(code, TEXTS[code], flags, thickness, reason)
+        but = next((words for flag, words in BUT.items() if flag in flags), None)
+        text = TEXTS[code]
+        if but is not None and code is Code.PROJECTED_IN_THICK_BONE:
+            text = f"Thick bone, but {but}; second view needed"
+        return _verdict(code, text, flags, thickness, reason)
     names = " or ".join(THICKNESS_NAMES[k] for k in classes)
     return _verdict(Code.INDETERMINATE, f"Inside the outline; cannot tell {names} bone", flags, thickness, reason)
 

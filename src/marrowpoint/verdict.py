@@ -92,6 +92,15 @@ SEVERITY: dict[Code, Severity] = {
 }
 
 
+# beside one of these a good verdict is no good news yet
+CAVEATS = frozenset(
+    {
+        Flag.NEAR_THIN_BONE, Flag.SCALE_UNKNOWN, Flag.SCALE_AT_DETECTOR_PLANE, Flag.SCALE_CONFLICT, Flag.END_ON,
+        Flag.NO_LEARNED_PRIOR, Flag.LEAK_ALONG_NEEDLE,
+    }
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
     """Why a verdict was given: a stable code and a sentence with the numbers."""
@@ -123,5 +132,6 @@ class Verdict:
 
     @property
     def severity(self) -> Severity:
-        """How this verdict is coloured."""
-        return SEVERITY[self.code]
+        """How this verdict is coloured: good news with a caveat is a caution."""
+        severity = SEVERITY[self.code]
+        return Severity.CAUTION if severity is Severity.GOOD and CAVEATS & set(self.flags) else severity

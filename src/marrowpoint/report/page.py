@@ -183,7 +183,7 @@ def _facts(record: Record) -> list[tuple[str, str]]:
 
 
 def _study(record: Record) -> dict[str, Any]:
-    severity = SEVERITY[Code(record["verdict"]["code"])].value
+    severity = record["verdict"]["severity"]
     told = {name: measurement_words(name, entry) for name, entry in record["measurements"].items()}
     return record | {
         "severity": severity,
