@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from run_frames import bone_like, circle_field, make_frame, shifted, source_of
@@ -119,6 +121,30 @@ def test_a_needle_that_leaves_is_lost_and_found_again(run) -> None:
     assert all(needle is not None for needle in track.needles[:6])
     assert sum(needle is None for needle in track.needles[6:14]) >= 6
     assert sum(needle is not None for needle in track.needles[18:]) >= 4
+
+
+def test_what_was_followed_in_doubt_gives_way_to_a_needle(run) -> None:
+    _, scan, _, tips, frames = run
+    tracker = Tracker(scan)
+    tracker.add(0, frames[0])
+    assert tracker.last is not None
+    # an edge of bone was taken for it: thinner, elsewhere, across
+    edge = replace(tracker.last, tip=(220.0, 90.0), axis=(0.6, 0.8), width_px=4.0, confidence=0.1)
+    tracker.last, tracker.needles = edge, [edge]
+    for index, frame in enumerate(frames[1:16], start=1):
+        tracker.add(index, frame)
+    needles = tracker.done().needles
+    assert needles[0] is None
+    found = [(needle.tip, tip) for needle, tip in zip(needles, tips, strict=False) if needle is not None]
+    assert all(np.hypot(tip[0] - truth[0], tip[1] - truth[1]) * MM < 3 for tip, truth in found)
+    assert len(found) >= 9
+
+
+def test_a_doubtful_needle_is_not_measured_on(run) -> None:
+    _, _, result, _, _ = run
+    doubtful = replace(result, confidence=0.4)
+    verdict = judge_needle(doubtful, PROFILE.run, PROFILE.verdict.min_needle_confidence)
+    assert verdict.code is Code.NOT_ASSESSABLE and verdict.reasons[0].code == "low_confidence_needle"
 
 
 def test_no_needle_no_curve() -> None:

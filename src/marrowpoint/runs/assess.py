@@ -85,12 +85,13 @@ def assess_run(
     key, tip_frame = _key_assessment(source, scan, profile, network, outer_diameter_mm)
     needle = _needle(source, scan, (key, tip_frame), profile)
     contrast, strip, pictures, verdict = _contrast(source, scan, needle, (profile, network, outer_diameter_mm, target))
+    of_needle = judge_needle(needle, profile.run_limits, profile.verdict.min_needle_confidence)
     if needle is not None and _about_needle(verdict, needle, scan):
-        verdict = _needle_first(judge_needle(needle, profile.run_limits), verdict, contrast)
+        verdict = _needle_first(of_needle, verdict, contrast)
         # what appeared was the needle
         contrast, strip = None if contrast is None else replace(contrast, onset=None), ()
     else:
-        verdict = _contrast_first(verdict, contrast, judge_needle(needle, profile.run_limits))
+        verdict = _contrast_first(verdict, contrast, of_needle)
     if not strip:
         strip = _frame_strip(source, needle)
     done = replace(plain, calibration=key.calibration, needle=needle, contrast=contrast, strip=strip)

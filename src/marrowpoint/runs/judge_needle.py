@@ -26,13 +26,15 @@ def event_words(event: RunEvent) -> str:
     return f"{subject}{WORDS[event.code]} at frame {event.frame + 1}{spread}{time}{extra}"
 
 
-def judge_needle(result: NeedleResult | None, limits: RunLimits) -> Verdict:
+def judge_needle(result: NeedleResult | None, limits: RunLimits, least_confidence: float = 0.0) -> Verdict:
     """Judge a needle run.
 
     Parameters
     ----------
     result : NeedleResult or None
     limits : RunLimits
+    least_confidence : float
+        That what was followed is the needle; with less nothing is said of its way.
 
     Returns
     -------
@@ -49,6 +51,14 @@ def judge_needle(result: NeedleResult | None, limits: RunLimits) -> Verdict:
             code=Code.NOT_ASSESSABLE,
             text="Needle lost in parts of the run",
             reasons=(Reason(code="needle_lost", text=text), *reasons),
+        )
+    if result.confidence < least_confidence:
+        text = f"What was followed is the needle with a confidence of only {result.confidence:.2f}."
+        return Verdict(
+            code=Code.NOT_ASSESSABLE,
+            text="Cannot tell: what was followed may be no needle",
+            flags=(Flag.LOW_CONFIDENCE_NEEDLE,),
+            reasons=(Reason(code="low_confidence_needle", text=text), *reasons),
         )
     one_view = "One view: distances inside the outline are upper bounds, and the depth is at least what is seen."
     return Verdict(

@@ -99,6 +99,7 @@ def describe_needle(
         unit=unit,
         key_frames=_key_frames(found, [e.frame for e in events]),
         motion=Motion(largest_shift=_largest_shift(scan) * _size(calibration), unit=unit),
+        confidence=float(np.median([needle.confidence for needle in track.needles if needle is not None])),
     )
 
 

@@ -260,6 +260,8 @@ class NeedleResult:
     unit : str
     key_frames : tuple of int
     motion : Motion
+    confidence : float
+        0..1, that what was followed is the needle: the middle of its frames.
     """
 
     points: tuple[NeedlePoint, ...]
@@ -269,6 +271,7 @@ class NeedleResult:
     unit: str
     key_frames: tuple[int, ...]
     motion: Motion
+    confidence: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

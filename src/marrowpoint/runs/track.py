@@ -24,6 +24,8 @@ from marrowpoint.runs.register import Alignment
 from marrowpoint.runs.scan import Scan
 
 CHECK_EVERY = 24  # frames between searches of the whole frame that check the following
+DOUBT_EVERY = 6  # the same while the needle that is followed was found with less confidence than `SURE`
+SURE, SURER = 0.8, 0.3
 SEARCH_EVERY = 3  # frames between searches while the needle is lost
 PIECE_WIDTHS = 10.0  # length of shaft that is fitted
 LEAST_SURE = 0.3  # confidence below which a found bar is not followed
@@ -75,7 +77,8 @@ class Tracker:
         same_view = self.last_index >= 0 and self.scan.views[index] == self.scan.views[self.last_index]
         found = self._follow(index, pixels) if self.last is not None and same_view else None
         lost = found is None
-        if (lost and (self.since_search >= SEARCH_EVERY or not self.searched)) or self.since_search >= CHECK_EVERY:
+        every = CHECK_EVERY if self._sure(self.last) else DOUBT_EVERY
+        if (lost and (self.since_search >= SEARCH_EVERY or not self.searched)) or self.since_search >= every:
             found = self._search(index, pixels, found)
         if found is not None:
             self._remember(index, found)
@@ -133,14 +136,20 @@ class Tracker:
         self.searched.append(index)
         self.since_search = 0
         exposure = self._exposure(pixels)
-        width = self.expected if self.last is None else self.last.width_px
+        # the width of something that may be no needle is not looked for
+        width = self.last.width_px if self.last is not None and self._sure(self.last) else self.expected
         try:
             found = locate_needle(exposure, prior=self.prior, expected_width_px=width)
         except NotAssessable:
             return followed
+        if self._gives_way(index, found):
+            self._take_back()
+            followed = None
         if followed is not None:
             gap = np.hypot(found.tip[0] - followed.tip[0], found.tip[1] - followed.tip[1])
-            if gap < AGREE_WIDTHS * followed.width_px or found.confidence < 0.8:
+            if gap < AGREE_WIDTHS * followed.width_px:
+                return replace(followed, confidence=max(followed.confidence, found.confidence))
+            if not self._sure(found):
                 return followed
             # two answers: neither is sure
             doubt = float(gap) / 2
@@ -152,6 +161,31 @@ class Tracker:
             return None
         self.support = 0.0
         return self._refined(index, pixels, found)
+
+    @staticmethod
+    def _sure(needle: Needle | None) -> bool:
+        return needle is not None and needle.confidence >= SURE
+
+    def _gives_way(self, index: int, found: Needle) -> bool:
+        """Whether what was followed in doubt is another thing than a needle that is found, surely or far more so."""
+        if self.last is None or self._sure(self.last):
+            return False
+        if (
+            not (self._sure(found) or found.confidence > self.last.confidence + SURER)
+            or self.scan.views[index] != self.scan.views[self.last_index]
+        ):
+            return False
+        last = self._predicted(index)
+        ratio = last.width_px / found.width_px
+        turned = last.axis[0] * found.axis[0] + last.axis[1] * found.axis[1] < TURN_COS
+        off = np.hypot(found.tip[0] - last.tip[0], found.tip[1] - last.tip[1]) > STEP_WIDTHS * found.width_px
+        return bool(turned or off or not 1 / WIDTH_RATIO < ratio < WIDTH_RATIO)
+
+    def _take_back(self) -> None:
+        """Forget a track that was no needle's: its frames count as lost."""
+        self.needles = [needle if self._sure(needle) else None for needle in self.needles]
+        self.last, self.last_index, self.support, self.speed_px = None, -1, 0.0, 0.0
+        self.curves = CurveDoubt()
 
     def _refined(self, index: int, pixels: FloatImage, found: Needle) -> Needle:
         """A found needle fitted like the followed ones, where both agree."""
