@@ -159,3 +159,25 @@ def test_dciodvfy_and_dcmtk_find_no_error(case, request) -> None:
         told = (done.stdout + done.stderr).decode("utf-8", "replace")
         assert "Error" not in told
         assert "E: " not in told
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "expected"),
+    [
+        ("no_contrast_seen", "no_contrast_seen", "Not seen, which does not exclude it"),
+        ("needle_followed", "contrast_not_judged", "Measurement failure"),
+        ("not_assessable", "no_contrast_seen", "Measurement failure"),
+    ],
+)
+def test_what_was_not_looked_for_is_not_coded_as_not_seen(cine, tmp_path, code, reason, expected) -> None:
+    """Neither is motion that cannot be told coded as none."""
+    run, _, material, _ = cine
+    verdict = run["verdict"] | {"code": code, "reasons": [{"code": reason, "text": "by hand"}]}
+    motion = run["contrast"]["motion"] | {"median_residual_px": None}
+    changed = run | {"verdict": verdict, "contrast": run["contrast"] | {"onset_frame": None, "motion": motion}}
+    records = [changed if record["record"] == "run" else record for record in material.records]
+    written = write_dicom(tmp_path, DicomMaterial(records=records, sources=material.sources))
+    _, items = group_of(next(path for path in written.files if path.name == "SR.dcm"))
+    values = {code_of(item): item.ConceptCodeSequence[0].CodeMeaning for item in items if item.ValueType == "CODE"}
+    assert values["CONTRAST"] == expected
+    assert "RESIDUAL" not in numbers(items)

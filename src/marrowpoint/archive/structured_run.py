@@ -126,7 +126,9 @@ def _contrast(record: Record, images: Images) -> Iterator[Measurement]:
                 yield Measurement(code, value, of, qualifier=qualifier)
     if contrast["least_density"] is not None:
         yield Measurement(codes.LEAST_DENSITY, contrast["least_density"], codes.RATIO)
-    yield Measurement(codes.RESIDUAL, contrast["motion"]["median_residual_px"] or 0.0, codes.UNITS["px"])
+    residual_px = contrast["motion"]["median_residual_px"]
+    if residual_px is not None:  # motion that cannot be told is not none
+        yield Measurement(codes.RESIDUAL, residual_px, codes.UNITS["px"])
 
 
 def _needle(record: Record, images: Images) -> Iterator[Measurement]:
@@ -160,15 +162,22 @@ def _point(code: Code, xy: Sequence[float] | None, number: int, images: Images) 
 
 
 def _evaluations(record: Record) -> Iterator[QualitativeEvaluation]:
-    contrast = record["contrast"]
-    seen = codes.FAILED if contrast is None else codes.NOT_SEEN if contrast["onset_frame"] is None else codes.SEEN
     told = [(codes.VERDICT, codes.verdict_code(record["verdict"]["code"])), (codes.CONFIRMATION, codes.AWAITING)]
-    told += [(codes.CONTRAST, seen)]
+    told += [(codes.CONTRAST, _seen(record))]
     told += [(codes.BESIDE, codes.named_code(flag)) for flag in record["verdict"]["flags"]]
     told += [(codes.VIEW, codes.named_code(record["view"]["kind"]))]
     told += [(codes.SCALE_SOURCE, codes.named_code(record["calibration"]["method"]))]
     for name, value in told:
         yield QualitativeEvaluation(CodedConcept.from_code(name), CodedConcept.from_code(value))
+
+
+def _seen(record: Record) -> Code:
+    """Not seen only where it was looked for to the end."""
+    contrast, verdict = record["contrast"], record["verdict"]
+    if contrast is not None and contrast["onset_frame"] is not None:
+        return codes.SEEN
+    looked = any(reason["code"] == VerdictCode.NO_CONTRAST_SEEN for reason in verdict["reasons"])
+    return codes.NOT_SEEN if looked and verdict["code"] != VerdictCode.NOT_ASSESSABLE else codes.FAILED
 
 
 def _texts(record: Record) -> Iterator[tuple[Code, str]]:
