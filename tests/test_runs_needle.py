@@ -20,7 +20,7 @@ from marrowpoint.runs.needle import BoneOf, describe_needle, follow_needle
 from marrowpoint.runs.run import NeedleResult, RunAssessment, RunTimes
 from marrowpoint.runs.scan import Scan, scan_run
 from marrowpoint.runs.track import Tracker
-from marrowpoint.verdict import Code
+from marrowpoint.verdict import Code, Flag
 
 PROFILE = read_profile(None)
 MM, SIDE = 0.4, 320
@@ -140,11 +140,14 @@ def test_what_was_followed_in_doubt_gives_way_to_a_needle(run) -> None:
     assert len(found) >= 9
 
 
-def test_a_doubtful_needle_is_not_measured_on(run) -> None:
+def test_a_doubtful_needle_is_told(run) -> None:
     _, _, result, _, _ = run
     doubtful = replace(result, confidence=0.4)
     verdict = judge_needle(doubtful, PROFILE.run, PROFILE.verdict.min_needle_confidence)
-    assert verdict.code is Code.NOT_ASSESSABLE and verdict.reasons[0].code == "low_confidence_needle"
+    assert Flag.LOW_CONFIDENCE_NEEDLE in verdict.flags
+    assert "low_confidence_needle" in [reason.code for reason in verdict.reasons]
+    sure = judge_needle(result, PROFILE.run, 0.0)
+    assert Flag.LOW_CONFIDENCE_NEEDLE not in sure.flags
 
 
 def test_no_needle_no_curve() -> None:

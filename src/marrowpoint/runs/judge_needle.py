@@ -34,7 +34,7 @@ def judge_needle(result: NeedleResult | None, limits: RunLimits, least_confidenc
     result : NeedleResult or None
     limits : RunLimits
     least_confidence : float
-        That what was followed is the needle; with less nothing is said of its way.
+        That what was followed is the needle; with less the verdict says so.
 
     Returns
     -------
@@ -52,18 +52,15 @@ def judge_needle(result: NeedleResult | None, limits: RunLimits, least_confidenc
             text="Needle lost in parts of the run",
             reasons=(Reason(code="needle_lost", text=text), *reasons),
         )
+    flags = [Flag.SECOND_VIEW_NEEDED]
     if result.confidence < least_confidence:
-        text = f"What was followed is the needle with a confidence of only {result.confidence:.2f}."
-        return Verdict(
-            code=Code.NOT_ASSESSABLE,
-            text="Cannot tell: what was followed may be no needle",
-            flags=(Flag.LOW_CONFIDENCE_NEEDLE,),
-            reasons=(Reason(code="low_confidence_needle", text=text), *reasons),
-        )
+        flags.append(Flag.LOW_CONFIDENCE_NEEDLE)
+        text = f"What was followed is the needle with a confidence of only {result.confidence:.2f}: look at the film strip."
+        reasons.append(Reason(code="low_confidence_needle", text=text))
     one_view = "One view: distances inside the outline are upper bounds, and the depth is at least what is seen."
     return Verdict(
         code=Code.NEEDLE_FOLLOWED,
         text=f"Needle followed; it travels {result.travel:.1f} {result.unit} against the bone",
-        flags=(Flag.SECOND_VIEW_NEEDED,),
+        flags=tuple(flags),
         reasons=(*reasons, Reason(code="one_view", text=one_view)),
     )
