@@ -228,6 +228,17 @@ def test_absurdly_long_text_still_makes_a_pdf(tmp_path):
 # ------------------------------------------------------------------------------------------------ numbers of the summary
 
 
+def test_no_tile_is_green_over_nothing():
+    """0 of 0 sites in the wrong spot is no good news, and neither is 0 of 3 where none of the 3 could be told."""
+    nothing = summarize([], [], [], PROFILE)
+    assert {tile.kind for tile in nothing.tiles} == {"not_assessable"}
+    frames = [frame("a.dcm", Code.NOT_ASSESSABLE)]
+    (untold,) = gather_procedures([*frames, study("1", frames, Code.NOT_ASSESSABLE)], {})
+    tiles = {tile.label: tile for tile in summarize([untold], [], [], PROFILE).tiles}
+    wrong = tiles["imaged sites in the wrong spot"]
+    assert (wrong.count, wrong.total, wrong.kind) == (0, 1, "not_assessable")
+
+
 def test_tiles_count_procedures_and_sites_with_their_denominators(tmp_path):
     records = [*imaged_sites(2, Code.OUTSIDE_BONE), frame("b.dcm", Code.NOT_ASSESSABLE, uid="9.9", needle=False)]
     records.append(study("1", [records[-1]], Code.NOT_ASSESSABLE, uid="9.9"))

@@ -29,6 +29,8 @@ from marrowpoint.audit.summary_charts import (
 from marrowpoint.profile import Profile
 from marrowpoint.verdict import Severity
 
+WRONG = "imaged sites in the wrong spot"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
@@ -137,13 +139,15 @@ def _tiles(
     counts = (
         ("procedures with harvest imaging in the files", documented, len(procedures), "pass"),
         ("procedures with a failed rule: look at them", failed, len(procedures), "fail"),
-        ("imaged sites in the wrong spot", severities[Severity.PROBLEM], len(positions), "fail"),
+        (WRONG, severities[Severity.PROBLEM], len(positions), "fail"),
         ("imaged sites that cannot be told", severities[Severity.UNKNOWN], len(positions), "not_assessable"),
         ("imaged sites consistent with the right spot", severities[Severity.GOOD], len(positions), "pass"),
         ("frames without an answer", sum(is_silent(frame) for frame in frames), len(frames), "not_assessable"),
     )
+    untold = {WRONG: severities[Severity.UNKNOWN]}
     tiles = [
-        Tile(label=label, count=k, total=n, interval=_interval(k, n), kind=_kind(kind, k, n)) for label, k, n, kind in counts
+        Tile(label=label, count=k, total=n, interval=_interval(k, n), kind=_kind(kind, k, n, untold.get(label, 0)))
+        for label, k, n, kind in counts
     ]
     if failures:
         label, total = "files or frames that could not be read or analysed", len(failures) + len(frames)
@@ -151,10 +155,12 @@ def _tiles(
     return tuple(tiles)
 
 
-def _kind(kind: str, count: int, total: int) -> str:
-    """The colour of a count: none of a bad thing is good, and good news that many lack is none."""
+def _kind(kind: str, count: int, total: int, untold: int) -> str:
+    """The colour of a count: none of a bad thing is good unless some cannot be told, and good news that many lack is none."""
+    if total == 0:
+        return "not_assessable"
     if kind != "pass":
-        return kind if count else "pass"
+        return kind if count else "not_assessable" if untold else "pass"
     return "pass" if count == total else "warn" if count else "not_assessable"
 
 

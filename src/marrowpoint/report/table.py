@@ -53,7 +53,7 @@ def print_results(written: Written, console: Console) -> None:
 
 def _counted(written: Written) -> str:
     frames, failed = len(written.frames), len(written.failures)
-    silent = sum(record["verdict"]["code"] == "not_assessable" for record in written.frames)
+    silent = sum(record["verdict"]["severity"] == Severity.UNKNOWN for record in written.frames)
     return f"{frames} frame{_s(frames)}, {silent} without an answer; {failed} file{_s(failed)} failed"
 
 
