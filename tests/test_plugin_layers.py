@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from build_dicom import PATIENT_ID, PATIENT_NAME, make_dataset, make_dicom, write_dicom
-from drawn import bare_assessment, drawn_assessment, drawn_cortex, drawn_needle
+from drawn import bare_assessment, drawn_assessment, drawn_cortex, drawn_frame, drawn_needle
 
 from marrowpoint.errors import UnreadableImage
 from marrowpoint.frame import Calibration
@@ -79,7 +79,7 @@ def test_a_moved_needle_leaves_the_outline_where_it_is() -> None:
 
 def test_every_second_dash_is_left_out() -> None:
     points = np.array([[0.0, 0.0], [0.0, 70.0]])
-    whole, dashed = Line(points=points, colour="w").segments(), Line(points=points, colour="w", dashed=True).segments()
+    whole, dashed = Line(points=points, colour="w").segments(), Line(points=points, colour="w", dash_px=7.0).segments()
     assert np.hypot(*whole[:, 1].T).sum() == 70
     assert 30 < np.hypot(*dashed[:, 1].T).sum() < 40
 
@@ -257,5 +257,7 @@ def test_an_uncertain_outline_is_dashed_until_a_person_vouches_for_it() -> None:
         canvas.show(each)
         drawn.append(float(np.hypot(*canvas.layers[BONE].data[:, 1].T).sum()))
     assert drawn[0] == pytest.approx(drawn[1] / 2, rel=0.1)
+    many = replace(doubtful, frame=drawn_frame((1600, 2400)))
+    assert marks_of(many).lines[BONE][0].dash_px == 8 * marks_of(doubtful).lines[BONE][0].dash_px
     (outline,) = [data for data, looks, kind in assessment_layers(doubtful) if looks["name"].endswith(BONE)]
     assert len(outline) > 5, "without a window it is dashed too"

@@ -33,7 +33,7 @@ from review_window import Mouse, begin, idle, key, shifted, wait
 from napari_marrowpoint.hints import Tool
 from napari_marrowpoint.layers import TIP
 from napari_marrowpoint.profile_form import ProfilePanel
-from napari_marrowpoint.scene import camera_of, overlays_of
+from napari_marrowpoint.scene import camera_of, scale_bar_of
 from napari_marrowpoint.window import open_review
 
 pytestmark = pytest.mark.gui
@@ -75,8 +75,10 @@ def test_a_sample_is_opened_corrected_undone_signed_and_found_again(viewer: Any,
     assert is_drawn(review, found.needle.tip, TIP), "the cross of the tip is not on the screen"
     assert review.banner.text == found.verdict.text
     assert len({str(layer.units) for layer in viewer.layers}) == 1
-    assert overlays_of(viewer)[0].visible
-    assert "scale from" in overlays_of(viewer)[1].text
+    assert scale_bar_of(viewer).visible
+    assert "scale from" in review.pane.words
+    assert review.pane.rect().contains(review.pane.words_box().toAlignedRect())
+    assert review.pane.words_box().width() < review.pane.width() - 100, "the words lie under the scale bar"
 
     mouse, before = Mouse(review), found.placement.tip_to_cortex.value
     zoom = camera_of(viewer).zoom, tuple(camera_of(viewer).center)
@@ -134,7 +136,7 @@ def test_a_folder_is_reviewed_by_keys_alone(viewer: Any, tmp_path: Path) -> None
     assert "2/3" in review.banner.note
     viewer.dims.set_current_step(0, 2)  # the slider leads as well
     assert review.desk.row.frame_number == 3
-    assert overlays_of(viewer)[1].text.startswith("frame 3 of 3")
+    assert review.pane.words.startswith("frame 3 of 3")
     wait(lambda: review.desk.shown is not None)
     key(review, Qt.Key.Key_Right)
     assert review.desk.row.failure == "not_dicom"

@@ -28,7 +28,6 @@ from qtpy.QtWidgets import QApplication, QWidget
 from review_window import Mouse, begin, idle, key, wait
 
 from napari_marrowpoint.layers import BEFORE, RUN, SUBTRACTED
-from napari_marrowpoint.scene import overlays_of
 from napari_marrowpoint.window import open_review
 
 pytestmark = pytest.mark.gui
@@ -52,7 +51,7 @@ def test_a_contrast_run_is_followed_and_looked_at(viewer: Any, tmp_path: Path) -
     review = begin(viewer, contrast_file(tmp_path / "run.dcm"))
     review.analysis.stop()  # the run alone
     assert review.run_dock.isVisible()
-    assert overlays_of(viewer)[1].text.startswith(f"frame 1 of {COUNT}, 0.00 s")
+    assert review.pane.words.startswith(f"frame 1 of {COUNT}, 0.00 s")
     assert viewer.dims.axis_labels[0].strip() == f"1 of {COUNT}"
     from_zero = [each for each in review.window().findChildren(QWidget, "slice_label") if each.isVisible()]
     assert from_zero == []
@@ -69,14 +68,14 @@ def test_a_contrast_run_is_followed_and_looked_at(viewer: Any, tmp_path: Path) -
     assert viewer.dims.current_step[0] == target
     assert curves.frame == target
     time_s = target * FRAME_MS / 1000
-    assert overlays_of(viewer)[1].text.startswith(f"frame {target + 1} of {COUNT}, {time_s:.2f} s")
+    assert review.pane.words.startswith(f"frame {target + 1} of {COUNT}, {time_s:.2f} s")
     wait(lambda: review.desk.shown is not None)
 
     assert not layer(viewer, SUBTRACTED).visible
     outline = layer(viewer, RUN).data[:, 0]
     key(review, Qt.Key.Key_5)
     assert layer(viewer, SUBTRACTED).visible
-    assert "subtracted" in overlays_of(viewer)[1].text
+    assert "subtracted" in review.pane.words
     shown = np.asarray(layer(viewer, SUBTRACTED).data[target])
     low, high = layer(viewer, SUBTRACTED).contrast_limits
     assert shown[int(PLACE[0]), int(PLACE[1])] > high / 2 > 0 > low

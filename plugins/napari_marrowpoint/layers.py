@@ -32,7 +32,7 @@ THICKEST_MM = 20.0
 ELLIPSE = np.linspace(0, 2 * np.pi, 41)
 # the shaft is drawn from this many widths behind the tip on: neither the tip nor its metal is hidden
 CLEAR_OF_TIP = 2.5
-DASH_PX = 7.0
+DASH_SHARE = 1 / 80  # of the longer side of the frame: dashes are as long on the screen for few pixels as for many
 LEAST_RING_PX = 3.0  # a smaller ring is a dot
 
 
@@ -78,19 +78,25 @@ class Line:
     points : ndarray of shape (K, 2)
         (row, column) [px].
     colour : str
-    dashed : bool
+    dash_px : float
+        Length of a dash, and of the gap behind it [px]; 0 for a whole line.
     """
 
     points: Points
     colour: str
-    dashed: bool = False
+    dash_px: float = 0.0
+
+    @property
+    def dashed(self) -> bool:
+        """Whether there are gaps in it."""
+        return self.dash_px > 0
 
     def segments(self) -> Points:
         """Start and step of each piece that is drawn, shape (S, 2, 2); every second dash of a dashed line is left out."""
         points = self.points
         if self.dashed:
             way = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
-            at = np.linspace(0, way[-1], 2 * max(round(way[-1] / DASH_PX / 2), 1))
+            at = np.linspace(0, way[-1], 2 * max(round(way[-1] / self.dash_px / 2), 1))
             points = np.column_stack([np.interp(at, way, points[:, k]) for k in (0, 1)])
         pieces = np.stack([points[:-1], np.diff(points, axis=0)], axis=1)
         return pieces[::2] if self.dashed else pieces
@@ -131,6 +137,11 @@ FOLLOWED = code_of(YELLOW)  # what the run says, not the frame alone
 SEEN, SHAFT, TIP, AT_ENTRY, DOUBTFUL, THIN = (code_of(colour) for colour in (SKY, YELLOW, WHITE, ORANGE, PURPLE, VERMILLION))
 
 
+def dash_of(frame: Frame) -> float:
+    """Length of a dash on a frame [px]."""
+    return float(DASH_SHARE * max(frame.pixels.shape))
+
+
 def ground_of(calibration: Calibration) -> Ground:
     """Scale and units of a frame."""
     spacing = calibration.spacing
@@ -160,7 +171,7 @@ def marks_of(assessment: Assessment, *, thin_below_mm: float | None = None, outl
     labels: list[Label] = []
     others = assessment.candidates if needle is None else needle.alternatives
     for number, other in enumerate(others, start=1 if needle is None else 2):
-        drawn.append(Line(points=shaft_line(other), colour=DOUBTFUL, dashed=True))
+        drawn.append(Line(points=shaft_line(other), colour=DOUBTFUL, dash_px=dash_of(assessment.frame)))
         labels.append(Label(text=f"needle ({number})?", at=other.tip, colour=DOUBTFUL, toward=other.axis))
     lines[NEEDLE] = drawn
     if needle is None:
@@ -186,10 +197,11 @@ def _bone_lines(assessment: Assessment, thin_below_mm: float | None) -> list[Lin
     cortex = assessment.cortex
     if cortex is None:
         return []
-    dashed = doubtful_outline(assessment)
-    lines = [Line(points=thin_out(np.asarray(line)), colour=SEEN, dashed=dashed) for line in cortex.lines if len(line) > 1]
+    dash_px = dash_of(assessment.frame)
+    gaps_px = dash_px if doubtful_outline(assessment) else 0.0
+    lines = [Line(points=thin_out(np.asarray(line)), colour=SEEN, dash_px=gaps_px) for line in cortex.lines if len(line) > 1]
     if thin_below_mm is not None:
-        lines += [Line(points=line, colour=THIN, dashed=True) for line in thin_borders(cortex, thin_below_mm)]
+        lines += [Line(points=line, colour=THIN, dash_px=dash_px) for line in thin_borders(cortex, thin_below_mm)]
     return lines
 
 

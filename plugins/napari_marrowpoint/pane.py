@@ -20,7 +20,11 @@ from napari_marrowpoint.scene import camera_of
 
 LINE_PX = 2.0
 CROSS_PX, RING_PX = (4.0, 11.0), 7.5  # inner and outer end of a cross's strokes, radius of a ring and a diamond
-LETTERS_PX, HALO_PX, GAP_PX = 18, 3.5, 14.0
+HALO_PX, GAP_PX = 3.5, 14.0
+# letters as a share of the pane's height, and their limits: a larger screen is read from farther away [px]
+LETTER_SHARE, LETTERS_PX = 1 / 38, (18, 32)
+EDGE_PX, PAD_PX, BAR_PX = 8, 5, 150  # of the words at the lower left: from the edge, around them, and what the scale bar needs
+SHADE = QColor(0, 0, 0, 170)
 LEVEL = 0.35  # a direction less steep than this counts as level
 MARGIN_PX = 14  # around what was drawn: handles reach so far
 CANVAS = "CanvasBackendDesktop"  # vispy's name for the widget that napari draws on
@@ -43,19 +47,31 @@ class Pane(QWidget):
         self.setObjectName("marrowpoint pane")
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.canvas = canvas
-        self._font = QFont()
-        self._font.setPixelSize(LETTERS_PX)
+        self.words = ""
+        self._font, self._small = QFont(), QFont()
         self._font.setBold(True)
         self._covered: list[QRectF] = []
-        self._zoom = 0.0
         below.installEventFilter(self)
-        self.setGeometry(below.rect())
+        self._fit()
         events = camera_of(canvas.viewer).events
         events.zoom.connect(self.follow)
         events.center.connect(self.follow)
         canvas.viewer.dims.events.ndisplay.connect(self.follow)
         canvas.over_changed.connect(self.follow)
         self.show()
+
+    def tell(self, words: str) -> None:
+        """Words at the lower left, in a box as large as they are."""
+        if words != self.words:
+            self.words = words
+            self.update()
+
+    def words_box(self) -> QRectF:
+        """Where these words lie, without the room around them."""
+        room = QRectF(0, 0, max(self.width() - BAR_PX - 2 * EDGE_PX, BAR_PX), self.height())
+        box = QFontMetricsF(self._small).boundingRect(room, int(Qt.TextFlag.TextWordWrap), self.words)
+        box.moveBottomLeft(QPointF(EDGE_PX + PAD_PX, self.height() - EDGE_PX - PAD_PX))
+        return box
 
     def follow(self, event: Any = None) -> None:
         """Paint anew where something was drawn, and where it is to be drawn now."""
@@ -66,7 +82,7 @@ class Pane(QWidget):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
         """As large as the canvas."""
         if event.type() == QEvent.Type.Resize:
-            self.setGeometry(self.parentWidget().rect())
+            self._fit()
             self.follow()
         return bool(super().eventFilter(watched, event))
 
@@ -76,6 +92,7 @@ class Pane(QWidget):
             return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._write_words(painter)
         for line in self.canvas.lines_over():
             self._draw_line(painter, line)
         if self.canvas.wants(NEEDLE):
@@ -109,6 +126,20 @@ class Pane(QWidget):
             for each in found
         ]
         return around + [box for _, box in self._labels()]
+
+    def _fit(self) -> None:
+        self.setGeometry(self.parentWidget().rect())
+        size_px = round(min(max(LETTER_SHARE * self.height(), LETTERS_PX[0]), LETTERS_PX[1]))
+        self._font.setPixelSize(size_px)
+        self._small.setPixelSize(round(0.9 * size_px))
+
+    def _write_words(self, painter: QPainter) -> None:
+        if self.words:
+            box = self.words_box()
+            painter.fillRect(box.adjusted(-PAD_PX, -PAD_PX, PAD_PX, PAD_PX), SHADE)
+            painter.setFont(self._small)
+            painter.setPen(QColor("white"))
+            painter.drawText(box.adjusted(0, 0, 1, 1), int(Qt.TextFlag.TextWordWrap), self.words)
 
     def _draw_line(self, painter: QPainter, line: Line) -> None:
         painter.setPen(_pen(line.colour))

@@ -34,7 +34,7 @@ from napari_marrowpoint.partner import PartnerView
 from napari_marrowpoint.profile_form import ProfilePanel
 from napari_marrowpoint.run_panel import RunPanel, show_counts
 from napari_marrowpoint.run_review import RunReview
-from napari_marrowpoint.scene import count_frames, tell_scale
+from napari_marrowpoint.scene import count_frames, scale_note
 from napari_marrowpoint.tools import Tools
 from napari_marrowpoint.words import headline, row_state
 
@@ -126,6 +126,7 @@ class Review(QWidget):
         self.desk, self.analysis, self.tools = None, None, None
         self.list.model.empty()
         self.canvas.clear()
+        self.pane.tell("")
 
     def say(self, text: str) -> None:
         """A sentence in the line under the window and in the panel."""
@@ -198,7 +199,7 @@ class Review(QWidget):
         if desk is not None and desk.frame is not None:
             calibration = desk.frame.header_spacing if desk.shown is None else desk.shown.calibration
             self._told_scale = calibration
-            tell_scale(self.viewer, desk.frame, calibration, self.runs.time_s, self.runs.note)
+            self.pane.tell(scale_note(desk.frame, calibration, self.runs.time_s, self.runs.note))
             count_frames(self.viewer, desk.frame)
             show_counts(self.window(), shown=False)
 

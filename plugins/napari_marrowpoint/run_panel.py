@@ -184,11 +184,12 @@ class RunPanel(QWidget):
         buttons.setSpacing(3)
         shift = "\N{UPWARDS WHITE ARROW}"
         for does, words in (
-            ("accept_run", f"Accept  {shift}A"),
-            ("reject_run", f"Reject  {shift}R"),
-            ("comment_run", f"Comment  {shift}M"),
+            ("accept_run", f"Accept {shift}A"),
+            ("reject_run", f"Reject {shift}R"),
+            ("comment_run", f"Note {shift}M"),
         ):
             button = QPushButton(words)
+            button.setStyleSheet("padding: 3px;")
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             button.clicked.connect(lambda checked=False, does=does: self.pressed.emit(does))
             buttons.addWidget(button)

@@ -1,4 +1,4 @@
-"""Camera, scale bar and words of a viewer, wherever its version of napari keeps them."""
+"""Camera and scale bar of a viewer, wherever its version of napari keeps them, and what is written beside the bar."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ def camera_of(viewer: Any) -> Any:
     return viewer.camera if scene is None else scene.camera
 
 
-def overlays_of(viewer: Any) -> tuple[Any, Any]:
-    """Scale bar and text overlay; napari 0.9 moved them."""
+def scale_bar_of(viewer: Any) -> Any:
+    """The scale bar; napari 0.9 moved it."""
     canvas = getattr(viewer, "canvas", None)
-    if canvas is None:
-        return viewer.scale_bar, viewer.text_overlay
-    return canvas.overlays.scale_bar, canvas.overlays.text
+    return viewer.scale_bar if canvas is None else canvas.overlays.scale_bar
 
 
 def show_scale_bar(viewer: Any) -> None:
     """A scale bar in the units of the layers."""
-    bar, _ = overlays_of(viewer)
+    bar = scale_bar_of(viewer)
     bar.visible, bar.box, bar.font_size = True, True, 12
 
 
-def tell_scale(viewer: Any, frame: Frame, calibration: Calibration, time_s: float | None = None, note: str = "") -> None:
-    """Where the scale comes from, beside the bar; in a run also which frame it is, counted from 1, and its time [s].
+def scale_note(frame: Frame, calibration: Calibration, time_s: float | None = None, note: str = "") -> str:
+    """Where the scale comes from; in a run also which frame it is, counted from 1, and its time [s].
 
     Parameters
     ----------
-    viewer : napari.components.ViewerModel
     frame : Frame
     calibration : Calibration
     time_s : float or None
         From the first frame, where the file says.
     note : str
         What else must be known of the picture.
+
+    Returns
+    -------
+    str
+        One or two lines.
     """
-    _, text = overlays_of(viewer)
     number, count = frame.reference.frame_number, frame.reference.number_of_frames
     place = f"frame {number} of {count}" if count > 1 else ""
     time = "" if time_s is None else f"{time_s:.2f} s"
     head = ", ".join(part for part in (place, time, note) if part)
-    told = f"{head}\n{scale_words(calibration)}" if head else scale_words(calibration)
-    text.text, text.visible, text.font_size, text.position = told, True, 10 if head else 11, "bottom_left"
+    return f"{head}\n{scale_words(calibration)}" if head else scale_words(calibration)
 
 
 def count_frames(viewer: Any, frame: Frame) -> None:

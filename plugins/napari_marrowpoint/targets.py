@@ -12,7 +12,7 @@ from marrowpoint.review.corrections import LEAST_CORNERS, Point
 from marrowpoint.review.runs import onto_frame
 from marrowpoint.runs.run import RunAssessment
 from napari_marrowpoint.canvas import Canvas
-from napari_marrowpoint.layers import AT_ENTRY, DRAFT, Label, Line, code_of
+from napari_marrowpoint.layers import AT_ENTRY, DASH_SHARE, DRAFT, Label, Line, code_of
 
 COLOUR = code_of(GREEN)
 CLOSE_PX, SAME_PX = 14.0, 4.0  # on the screen: a click so near to the first corner closes, one so near to the last is none
@@ -91,4 +91,5 @@ def target_marks(
     line = onto_frame(line, run, frame) if in_frame else line
     top = line[np.argmin(line[:, 0])]
     label = Label(text=f"target, {by}", at=(float(top[0]), float(top[1])), colour=COLOUR, toward=(-1.0, 0.0))
-    return [Line(points=line, colour=COLOUR, dashed=True)], (label,)
+    dash_px = DASH_SHARE * max(run.references[0].rows, run.references[0].columns)
+    return [Line(points=line, colour=COLOUR, dash_px=dash_px)], (label,)

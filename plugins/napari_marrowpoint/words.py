@@ -164,7 +164,7 @@ def run_state(reviews: Sequence[Review], target_by: str, *, signed: bool) -> str
     """How far the review of a run is, in a few words."""
     told = [f"{ACTION_WORDS[review.action]} by {review.rater}" + (" (stale)" if review.stale else "") for review in reviews]
     if target_by and not signed:
-        told.append(f"target by {target_by}, not signed yet")
+        told.append("target not signed yet")
     return ", ".join(told) or "not reviewed"
 
 
