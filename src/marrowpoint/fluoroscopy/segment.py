@@ -39,7 +39,7 @@ MIN_CONFIDENCE = 0.02
 # is right within 4 mm: shares seen on 500 simulated pictures of a person that the network was not trained on
 # (training/calibrate_outline.py; docs/model_card.md).
 SPREAD = (0.015, 0.03, 0.045, 0.06, 0.075, 0.09, 0.125, 0.22, 0.4)  # of the field's side
-RIGHT = (0.98, 0.94, 0.88, 0.79, 0.67, 0.62, 0.44, 0.4, 0.19)
+RIGHT = (0.98, 0.93, 0.88, 0.77, 0.72, 0.68, 0.6, 0.49, 0.28)
 SPREAD_PER_SD = 2.2  # where no tip is known
 AGREEMENT = (0.6, 0.88)  # of straight and mirrored answers: counts as none, as full
 # Share of the field that is neither bone nor none to the prior, over the root of the share that is bone: 0.13 in the median of
