@@ -101,6 +101,30 @@ def without_pixels(assessment: Assessment) -> Assessment:
     return replace(assessment, frame=frame, exposure=None, cortex=cortex)
 
 
+def fitting_the_field(calibration: Calibration, exposure: Exposure | None) -> Calibration:
+    """Name a scale by which the field would be larger than any detector: a needle declared too thick, or a wrong tag.
+
+    Parameters
+    ----------
+    calibration : Calibration
+    exposure : Exposure or None
+
+    Returns
+    -------
+    Calibration
+        With one conflict more where the scale cannot be.
+    """
+    spacing = calibration.spacing
+    if spacing is None or exposure is None:
+        return calibration
+    sides = ((spacing.row_mm, exposure.field.any(axis=1)), (spacing.column_mm, exposure.field.any(axis=0)))
+    side_mm = max((mm * float(np.ptp(np.flatnonzero(seen))) for mm, seen in sides if seen.any()), default=0.0)
+    if side_mm * (1 - spacing.relative_u) <= WIDEST_FIELD_MM:
+        return calibration
+    text = f"{spacing.source} {spacing.mm_per_px:.4f} mm/px would make the field {side_mm:.0f} mm wide, more than any detector"
+    return replace(calibration, conflicts=(*calibration.conflicts, f"{text}: check the declared needle and the header"))
+
+
 @cache
 def marrowpoint_version() -> str:
     """Version of the installed package; ``0+source`` where it runs uninstalled from its source."""
@@ -125,7 +149,7 @@ def _assess_fluoroscopy(start: Assessment, profile: Profile, network: BoneNetwor
             return _bone_alone(replace(done, candidates=candidates, verdict=doubtful_needle(needle)), prior)
         done = replace(done, needle=needle)
         rung = None if diameter_mm is None else spacing_from_needle(needle, diameter_mm, profile.scale)
-        done = replace(done, calibration=_fitting(reconcile(frame.header_spacing, rung), exposure))
+        done = replace(done, calibration=fitting_the_field(reconcile(frame.header_spacing, rung), exposure))
         cortex = start.cortex or segment_bone(exposure, needle, prior)
         done = replace(done, cortex=cortex)
         placement = measure_placement(cortex, needle, done.calibration, profile)
@@ -134,19 +158,6 @@ def _assess_fluoroscopy(start: Assessment, profile: Profile, network: BoneNetwor
         refused = replace(done, verdict=not_assessable(error))
         return refused if done.needle is not None else _bone_alone(refused, prior)
     return replace(done, placement=trusted_lengths(placement, cortex, profile.verdict), verdict=verdict)
-
-
-def _fitting(calibration: Calibration, exposure: Exposure) -> Calibration:
-    """Name a scale by which the field would be larger than any detector: a needle declared too thick, or a wrong tag."""
-    spacing = calibration.spacing
-    if spacing is None:
-        return calibration
-    sides = ((spacing.row_mm, exposure.field.any(axis=1)), (spacing.column_mm, exposure.field.any(axis=0)))
-    side_mm = max((mm * float(np.ptp(np.flatnonzero(seen))) for mm, seen in sides if seen.any()), default=0.0)
-    if side_mm * (1 - spacing.relative_u) <= WIDEST_FIELD_MM:
-        return calibration
-    text = f"{spacing.source} {spacing.mm_per_px:.4f} mm/px would make the field {side_mm:.0f} mm wide, more than any detector"
-    return replace(calibration, conflicts=(*calibration.conflicts, f"{text}: check the declared needle and the header"))
 
 
 def _bone_alone(done: Assessment, prior: BonePrior | None) -> Assessment:

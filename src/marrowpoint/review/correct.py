@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from marrowpoint.assess import fitting_the_field
 from marrowpoint.assessment import Assessment
 from marrowpoint.calibrate import reconcile, spacing_from_needle
 from marrowpoint.cortex import Cortex
@@ -87,7 +88,8 @@ def _projection(start: Assessment, base: Assessment, corrections: Corrections, p
         rung = None
         if start.outer_diameter_mm is not None:
             rung = spacing_from_needle(needle, start.outer_diameter_mm, profile.scale)
-        done = replace(done, needle=needle, candidates=(), calibration=reconcile(known, rung))
+        calibration = fitting_the_field(reconcile(known, rung), base.exposure)
+        done = replace(done, needle=needle, candidates=(), calibration=calibration)
         cortex = hand_cortex(base, corrections, needle, done.calibration, limits)
         if cortex is None:
             raise NotAssessable("no_bone", "No outline of the hip bone was found: draw it by hand.")
