@@ -31,6 +31,8 @@ from marrowpoint.polyline import nearest_points, segments_of
 from marrowpoint.profile import parse_profile
 from marrowpoint.read import find_images, read_frames
 from marrowpoint.report.words import in_words
+from marrowpoint.review.correct import reassess
+from marrowpoint.review.corrections import Corrections
 from marrowpoint.runs.assess import assess_run
 from marrowpoint.ultrasound.judge import judge_scan
 from marrowpoint.ultrasound.measure import measure_scan
@@ -232,3 +234,11 @@ def test_a_stricter_profile_warns_of_thin_bone_without_pixels(thin_margin_mm: fl
     stored = StoredFrame(assessment=before, measured=measured)
     again = judge_again(stored, strict, measured_thin_mm=PROFILE.verdict.thin_below_mm)
     assert (Flag.NEAR_THIN_BONE in again.verdict.flags) is near
+
+
+def test_a_person_who_moves_the_tip_does_not_silence_an_impossible_scale() -> None:
+    cortex = replace(bone(), bone=np.ones((512, 512), bool))
+    base = assess_frame(field_frame(0.99), profile=PROFILE, needle=needle(250.0), cortex=cortex)
+    again = reassess(base, Corrections(tip=(200.0, 260.0)), PROFILE)
+    assert Flag.SCALE_CONFLICT in base.verdict.flags
+    assert Flag.SCALE_CONFLICT in again.verdict.flags
