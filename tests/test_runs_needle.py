@@ -82,7 +82,7 @@ def test_the_tip_is_followed(run) -> None:
     ]
     assert len(errors) >= 0.95 * len(tips)
     assert np.median(errors) < 1.0 and max(errors) < 3.0
-    assert judge_needle(result, PROFILE.run).code is Code.NEEDLE_FOLLOWED
+    assert result.steady and judge_needle(result, PROFILE.run).code is Code.NEEDLE_FOLLOWED
 
 
 def test_only_the_needle_moves_the_curve(run) -> None:
@@ -138,6 +138,19 @@ def test_what_was_followed_in_doubt_gives_way_to_a_needle(run) -> None:
     found = [(needle.tip, tip) for needle, tip in zip(needles, tips, strict=False) if needle is not None]
     assert all(np.hypot(tip[0] - truth[0], tip[1] - truth[1]) * MM < 3 for tip, truth in found)
     assert len(found) >= 9
+
+
+def test_what_is_found_now_here_now_there_is_no_needle(run) -> None:
+    _, scan, _, _, frames = run
+    track = follow_needle(frames, Tracker(scan))
+    other = [
+        None if needle is None else replace(needle, axis=(needle.axis[1], -needle.axis[0]), tip=(60.0, 240.0))
+        for needle in track.needles
+    ]
+    mixed = tuple(other[index] if index // 5 % 2 else needle for index, needle in enumerate(track.needles))
+    result = describe_needle(replace(track, needles=mixed), scan, RunTimes(), CALIBRATION, None, PROFILE)
+    assert result is not None and not result.steady
+    assert judge_needle(result, PROFILE.run).reasons[0].code == "no_needle"
 
 
 def test_a_doubtful_needle_is_told(run) -> None:

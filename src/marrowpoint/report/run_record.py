@@ -67,6 +67,8 @@ def run_record(run: RunAssessment) -> Record:
 def _needle(needle: NeedleResult) -> Record:
     return {
         "followed_share": _n(needle.followed_share, 3),
+        "confidence": _n(needle.confidence, 3),
+        "steady": needle.steady,
         "travel": _n(needle.travel, 2),
         "unit": needle.unit,
         "key_frames": [frame + 1 for frame in needle.key_frames],

@@ -186,7 +186,7 @@ def _as_frame(source: RunSource, index: int, picture: FloatImage, scan: Scan) ->
 
 def _about_needle(contrast: Verdict, needle: NeedleResult, scan: Scan) -> bool:
     """Whether a run shows a needle's way: it moved, and no contrast was seen beside it."""
-    if contrast.code in SEEN or scan.changes:
+    if contrast.code in SEEN or scan.changes or not needle.steady:
         return False
     moved = any(reason.code == "needle_moved" for reason in contrast.reasons)
     return moved or any(event.code == "deepest" for event in needle.events)

@@ -43,6 +43,9 @@ def judge_needle(result: NeedleResult | None, limits: RunLimits, least_confidenc
     if result is None:
         reason = Reason(code="no_needle", text="No needle is found in any frame of the run.")
         return Verdict(code=Code.NOT_ASSESSABLE, text="No needle followed", reasons=(reason,))
+    if not result.steady:
+        text = "What was found in the frames lies now here, now there: it is not one needle that moves along its shaft."
+        return Verdict(code=Code.NOT_ASSESSABLE, text="No needle followed", reasons=(Reason(code="no_needle", text=text),))
     share = result.followed_share
     reasons = [Reason(code=event.code, text=f"{event_words(event).capitalize()}.") for event in result.events]
     if share < limits.followed_share:

@@ -20,6 +20,8 @@ from marrowpoint.runs.scan import Scan
 from marrowpoint.runs.track import Track, Tracker
 
 KEY_FRAMES = 6
+MOST = 0.9  # of the frames must agree that one thing is followed
+TURN_DEG, ASIDE_WIDTHS = 25.0, 6.0  # an operator tilts and redirects a needle by less while a run lasts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,7 +102,20 @@ def describe_needle(
         key_frames=_key_frames(found, [e.frame for e in events]),
         motion=Motion(largest_shift=_largest_shift(scan) * _size(calibration), unit=unit),
         confidence=float(np.median([needle.confidence for needle in track.needles if needle is not None])),
+        steady=_steady([(_back(scan, i, needle.tip), needle) for i, needle in enumerate(track.needles) if needle is not None]),
     )
+
+
+def _steady(placed: list[tuple[tuple[float, float], Needle]]) -> bool:
+    """Whether the same shaft is found all along: what jumps from vessel to catheter or from edge to edge is no needle."""
+    axes = np.array([needle.axis for _, needle in placed])
+    tips = np.array([tip for tip, _ in placed])
+    middle = np.median(axes, axis=0)
+    middle = middle / max(float(np.linalg.norm(middle)), 1e-9)
+    turn = np.degrees(np.arccos(np.clip(axes @ middle, -1, 1)))
+    aside = np.abs((tips - np.median(tips, axis=0)) @ np.array([middle[1], -middle[0]]))
+    width = float(np.median([needle.width_px for _, needle in placed]))
+    return bool(np.quantile(turn, MOST) < TURN_DEG and np.quantile(aside, MOST) < ASIDE_WIDTHS * width)
 
 
 def _size(calibration: Calibration) -> float:

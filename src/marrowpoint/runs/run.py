@@ -262,6 +262,8 @@ class NeedleResult:
     motion : Motion
     confidence : float
         0..1, that what was followed is the needle: the middle of its frames.
+    steady : bool
+        The same shaft was found all along.
     """
 
     points: tuple[NeedlePoint, ...]
@@ -272,6 +274,7 @@ class NeedleResult:
     key_frames: tuple[int, ...]
     motion: Motion
     confidence: float = 1.0
+    steady: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
