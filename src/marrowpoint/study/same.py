@@ -6,16 +6,16 @@ picture, and would pass for a second view. But no arm shows a needle twice at th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import cos, hypot, radians
 
-import numpy as np
-
 from marrowpoint.assessment import Assessment
-from marrowpoint.frame import Points
+
+# plain numbers, for the frames of two long runs are compared each with each
+_Drawn = tuple[float, float, float, float, float, float]
 
 # A copy moves tip and shaft by less; two shots from other directions agree so far by chance in one of ten thousand pairs.
 TIP_WIDTHS, WIDTH_RATIO, LENGTH_RATIO, AXIS_DEG = 0.75, 0.08, 0.08, 0.7
+LEAST_COSINE = cos(radians(AXIS_DEG))
 
 # how a copy may hang: as it was, turned over, or by half a turn
 MIRRORS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
@@ -41,7 +41,7 @@ def is_same_picture(first: Assessment, second: Assessment, same_view_within_deg:
     a, b = _drawn(first), _drawn(second)
     if a is None or b is None:
         return False
-    return any(_near(a, other) for other in _mirrored(b))
+    return _near(a, b)
 
 
 def _marked_apart(first: Assessment, second: Assessment, same_view_within_deg: float) -> bool:
@@ -52,26 +52,22 @@ def _marked_apart(first: Assessment, second: Assessment, same_view_within_deg: f
     return any(p is not None and q is not None and abs(p - q) > same_view_within_deg for p, q in pairs)
 
 
-def _drawn(assessment: Assessment) -> Points | None:
-    """Tip and axis (row, column) from the picture's middle, width and length, all over the number of columns."""
+def _drawn(assessment: Assessment) -> _Drawn | None:
+    """Tip (row, column) from the picture's middle, width and length, all over the number of columns, and the axis."""
     needle, reference = assessment.needle, assessment.frame.reference
-    if needle is None or needle.end_on:
+    if needle is None or needle.end_on or needle.width_px <= 0:
         return None
     row, column = needle.tip[0] - (reference.rows - 1) / 2, needle.tip[1] - (reference.columns - 1) / 2
-    lengths = np.array([row, column, needle.width_px, needle.length_px]) / reference.columns
-    return np.array([*lengths, *needle.axis])
+    size = reference.columns
+    return row / size, column / size, needle.width_px / size, needle.length_px / size, *needle.axis
 
 
-def _mirrored(drawn: Points) -> Iterator[Points]:
-    for row, column in MIRRORS:
-        yield drawn * [row, column, 1, 1, row, column]
-
-
-def _near(a: Points, b: Points) -> bool:
+def _near(a: _Drawn, b: _Drawn) -> bool:
     width = a[2]
-    return bool(
-        hypot(a[0] - b[0], a[1] - b[1]) < TIP_WIDTHS * width
-        and abs(b[2] / a[2] - 1) < WIDTH_RATIO
-        and abs(b[3] - a[3]) < LENGTH_RATIO * a[3] + width
-        and a[4] * b[4] + a[5] * b[5] > cos(radians(AXIS_DEG))
+    if abs(b[2] / width - 1) > WIDTH_RATIO or abs(b[3] - a[3]) > LENGTH_RATIO * a[3] + width:
+        return False
+    return any(
+        hypot(a[0] - row * b[0], a[1] - column * b[1]) < TIP_WIDTHS * width
+        and a[4] * row * b[4] + a[5] * column * b[5] > LEAST_COSINE
+        for row, column in MIRRORS
     )
