@@ -16,12 +16,15 @@ from appearance import clutter, display, expose, random_field
 from marrowpoint.errors import NotAssessable
 from marrowpoint.exposure import Exposure
 from marrowpoint.fluoroscopy.prior import infer_prior, load_network
-from marrowpoint.fluoroscopy.segment import level_spread, segment_bone
+from marrowpoint.fluoroscopy.segment import LEAST_SHARE, level_spread, segment_bone
 from marrowpoint.fluoroscopy.windows import field_window
 from marrowpoint.needle import Needle
 from marrowpoint.polyline import nearest_points, segments_of
 
 PINHOLE = 0.01  # of the bone: the meshes of the thinnest wing touch and leave specks
+RIGHT_WITHIN_MM = 4.0
+CHANCES = (0.0, 0.2, 0.4, 0.6, 0.75, 0.9, 1.0)
+STEPS = 30
 SPREADS = (0.0, 0.02, 0.03, 0.04, 0.05, 0.065, 0.08, 0.1, 0.15, 0.3, 2.0)
 
 
@@ -42,6 +45,30 @@ def signed_px(mask: np.ndarray, field: np.ndarray, tip: np.ndarray) -> float | N
         return None
     near = float(np.hypot(*(points - tip).T).min())
     return near if inside[int(round(tip[1])), int(round(tip[0]))] else -near
+
+
+def fit_right(table: np.ndarray) -> None:
+    """Logistic regression of `segment.RIGHT`, and how it does on the half of the pictures that it was not fitted on."""
+    right = (abs(table[:, 0] - table[:, 1]) < RIGHT_WITHIN_MM).astype(float)
+    seen = np.column_stack([np.ones(len(table)), np.log(np.maximum(table[:, 8:10], LEAST_SHARE))])
+    half = table[:, 6] % 2 == 0  # exposures of one projection stay together
+    for told, fitted, asked in (("even", half, ~half), ("odd", ~half, half)):
+        chance = 1 / (1 + np.exp(-seen[asked] @ logistic(seen[fitted], right[fitted])))
+        for low, high in pairwise(CHANCES):
+            s = (chance >= low) & (chance < high)
+            if s.any():
+                print(f"fitted on {told}: {s.sum()} others said {chance[s].mean():.2f}, right {right[asked][s].mean():.2f}")
+    print("RIGHT =", tuple(np.round(logistic(seen, right), 3).tolist()))
+
+
+def logistic(seen: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Weights of a logistic regression (Newton's method)."""
+    weights = np.zeros(seen.shape[1])
+    for _ in range(STEPS):
+        chance = 1 / (1 + np.exp(-seen @ weights))
+        curve = (seen.T * (chance * (1 - chance))) @ seen + 1e-6 * np.eye(len(weights))
+        weights = weights + np.linalg.solve(curve, seen.T @ (right - chance))
+    return weights
 
 
 def main() -> None:
@@ -84,17 +111,18 @@ def main() -> None:
         if true is None or not cortex.lines:
             continue
         distance = float(nearest_points(tip[None, ::-1], segments_of(cortex.lines, np.ones(2)))[0][0])
-        found = distance if cortex.contains(needle.tip) else -distance
+        found, side = distance if cortex.contains(needle.tip) else -distance, field_window(field).side
         rows.append(
             [
                 found * scale, true * scale, cortex.edge_sd_px * scale, cortex.confidence, prior.agreement, dice, k, scale,
-                level_spread(prior, needle, field) / field_window(field).side,
+                level_spread(prior, needle, field) / side, cortex.edge_sd_px / side,
             ]
         )  # fmt: skip
     table = np.array(rows)
     np.save(args.cache / f"{args.pictures}_outline.npy", table)
     error, sd, confidence, agreement, dice = abs(table[:, 0] - table[:, 1]), table[:, 2], *table[:, 3:6].T
     print(f"{len(table)} frames, Dice {np.median(dice):.3f} median, {np.percentile(dice, 10):.3f} 10th percentile")
+    fit_right(table)
     for low, high in pairwise(SPREADS):
         s = (table[:, 8] >= low) & (table[:, 8] < high)
         if s.any():

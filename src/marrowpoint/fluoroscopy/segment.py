@@ -35,11 +35,12 @@ TEXT_SHARE = 0.02  # of the frame: a larger gap in the field is a shutter
 PRIOR_CORRELATION = 0.09  # of the frame's longer side: a coarse outline errs alike over this length
 MAX_PRIOR_SD_CELLS = 5.0  # a prior vaguer than this is no outline
 MIN_CONFIDENCE = 0.02
-# How far the tip's distance moves between a generous and a strict reading of the prior tells how often the outline near the tip
-# is right within 4 mm: shares seen on 500 simulated pictures of a person that the network was not trained on
+# Chance that the outline near the tip is right within 4 mm: a logistic regression on how far the tip's distance moves between a
+# generous and a strict reading of the prior, and on the doubt of the refined edge there (natural logarithms of both, as shares of
+# the field's side), fitted on 500 simulated pictures of a person that the network was not trained on
 # (training/calibrate_outline.py; docs/model_card.md).
-SPREAD = (0.015, 0.03, 0.045, 0.06, 0.075, 0.09, 0.125, 0.22, 0.4)  # of the field's side
-RIGHT = (0.98, 0.93, 0.88, 0.77, 0.72, 0.68, 0.6, 0.49, 0.28)
+RIGHT = (0.0, -1.0, -1.0)  # constant, weight of the spread, weight of the edge's doubt
+LEAST_SHARE = 0.004  # of the field's side: smaller doubts are as good
 SPREAD_PER_SD = 2.2  # where no tip is known
 AGREEMENT = (0.6, 0.88)  # of straight and mirrored answers: counts as none, as full
 # Share of the field that is neither bone nor none to the prior, over the root of the share that is bone: 0.13 in the median of
@@ -99,12 +100,15 @@ def segment_bone(exposure: Exposure, needle: Needle | None, prior: BonePrior | N
         row, column = line.points.astype(int).T  # pixels of bone on the edge of the field
         bone[row, column] = True
     sd = _doubt(lines, needle, max(shape))
-    spread = SPREAD_PER_SD * sd if needle is None else level_spread(prior, needle, exposure.field)
+    spread, side = (
+        SPREAD_PER_SD * sd if needle is None else level_spread(prior, needle, exposure.field),
+        field_window(field).side,
+    )
     return Cortex(
         bone=bone,
         lines=tuple(np.concatenate([line.points, line.points[:1]]) if line.closed else line.points for line in lines),
         edge_sd_px=sd,
-        confidence=_confidence(spread / field_window(field).side, prior, exposure.field) if lines else MIN_CONFIDENCE,
+        confidence=_confidence(spread / side, sd / side, prior, exposure.field) if lines else MIN_CONFIDENCE,
         thickness=prior.thickness,
         located_by="learned+refined",
         model_sha256=prior.model_sha256,
@@ -237,10 +241,29 @@ def level_spread(prior: BonePrior, needle: Needle, field: Mask) -> float:
     return float(reading_spread(prior.hip, (int(row), int(column)), seen) / ratio.mean())
 
 
-def _confidence(spread: float, prior: BonePrior, field: Mask) -> float:
+def _confidence(spread: float, edge_sd: float, prior: BonePrior, field: Mask) -> float:
     agreed = np.clip((prior.agreement - AGREEMENT[0]) / (AGREEMENT[1] - AGREEMENT[0]), 0.0, 1.0)
     known = np.clip((_vagueness(prior, field) - VAGUE[0]) / (VAGUE[1] - VAGUE[0]), 0.0, 1.0)
-    return round(float(np.clip(np.interp(spread, SPREAD, RIGHT) * agreed * known, MIN_CONFIDENCE, 1.0)), 6)
+    return round(float(np.clip(chance_right(spread, edge_sd) * agreed * known, MIN_CONFIDENCE, 1.0)), 6)
+
+
+def chance_right(spread: float, edge_sd: float) -> float:
+    """Chance that an outline is right near the tip, within 4 mm.
+
+    Parameters
+    ----------
+    spread : float
+        By how much the tip's distance differs between a generous and a strict reading of the prior, over the field's side.
+    edge_sd : float
+        Standard uncertainty of the refined edge near the tip, over the field's side.
+
+    Returns
+    -------
+    float
+    """
+    constant, of_spread, of_edge = RIGHT
+    logit = constant + of_spread * np.log(max(spread, LEAST_SHARE)) + of_edge * np.log(max(edge_sd, LEAST_SHARE))
+    return float(1 / (1 + np.exp(-logit)))
 
 
 def _vagueness(prior: BonePrior, field: Mask) -> float:
