@@ -99,6 +99,9 @@ def test_a15_scale():
     millimetres = {"tip_to_cortex": length(7)}
     assert outcome("A15", [frame("a.dcm", measurements=millimetres)]) == "pass"
     assert outcome("A15", [frame("a.dcm", measurements=millimetres, scale="detector_plane")]) == "warn"
+    contradictory = frame("a.dcm", measurements=millimetres)
+    contradictory["verdict"]["flags"] = ["scale_conflict"]
+    assert outcome("A15", [contradictory]) == "warn"
     assert outcome("A15", [frame("a.dcm", measurements=millimetres, scale="none")]) == "fail"
     pixels = {"tip_to_cortex": length(70, unit="px")}
     assert outcome("A15", [frame("a.dcm", measurements=pixels, scale="none")]) == "not_assessable"

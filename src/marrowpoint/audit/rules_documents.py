@@ -15,6 +15,7 @@ from marrowpoint.case import Site
 from marrowpoint.frame import Documented, SpacingSource
 from marrowpoint.measurement import Unit
 from marrowpoint.profile import Profile
+from marrowpoint.verdict import Flag
 
 PRONE, SUPINE = frozenset({"HFP", "FFP"}), frozenset({"HFS", "FFS"})
 POSTERIOR = ("psis", "posterior")
@@ -36,6 +37,9 @@ def scale_provenance(procedure: ProcedureFacts, profile: Profile) -> Iterator[An
         yield Answer(outcome=Outcome.FAIL, sentence=text)
     elif detector:
         text = f"In {detector} of {len(measured)} measured frames the millimetres hold at the detector, not at the needle."
+        yield Answer(outcome=Outcome.WARN, sentence=text)
+    elif doubted := sum(Flag.SCALE_CONFLICT in frame.verdict.flags for frame in measured):
+        text = f"In {doubted} of {len(measured)} measured frames what is stated of scale is contradictory, or was refused."
         yield Answer(outcome=Outcome.WARN, sentence=text)
     else:
         yield Answer(outcome=Outcome.PASS, sentence=f"Scale stated for all {len(measured)} measured frames.")
