@@ -36,10 +36,10 @@ PRIOR_CORRELATION = 0.09  # of the frame's longer side: a coarse outline errs al
 MAX_PRIOR_SD_CELLS = 5.0  # a prior vaguer than this is no outline
 MIN_CONFIDENCE = 0.02
 # Chance that the outline near the tip is right within 4 mm: a logistic regression on how far the tip's distance moves between a
-# generous and a strict reading of the prior, and on the doubt of the refined edge there (natural logarithms of both, as shares of
-# the field's side), fitted on 500 simulated pictures of a person that the network was not trained on
+# generous and a strict reading of the prior, and on the doubt of the refined edge there (natural logarithms of both, as
+# shares of the field's side), fitted on 500 simulated pictures of a person that the network was not trained on
 # (training/calibrate_outline.py; docs/model_card.md).
-RIGHT = (0.0, -1.0, -1.0)  # constant, weight of the spread, weight of the edge's doubt
+RIGHT = (-8.257, -0.794, -1.714)  # constant, weight of the spread, weight of the edge's doubt
 LEAST_SHARE = 0.004  # of the field's side: smaller doubts are as good
 SPREAD_PER_SD = 2.2  # where no tip is known
 AGREEMENT = (0.6, 0.88)  # of straight and mirrored answers: counts as none, as full
@@ -100,10 +100,8 @@ def segment_bone(exposure: Exposure, needle: Needle | None, prior: BonePrior | N
         row, column = line.points.astype(int).T  # pixels of bone on the edge of the field
         bone[row, column] = True
     sd = _doubt(lines, needle, max(shape))
-    spread, side = (
-        SPREAD_PER_SD * sd if needle is None else level_spread(prior, needle, exposure.field),
-        field_window(field).side,
-    )
+    spread = SPREAD_PER_SD * sd if needle is None else level_spread(prior, needle, exposure.field)
+    side = field_window(field).side
     return Cortex(
         bone=bone,
         lines=tuple(np.concatenate([line.points, line.points[:1]]) if line.closed else line.points for line in lines),
