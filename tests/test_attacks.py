@@ -92,6 +92,8 @@ def test_a_larger_scale_at_the_detector_is_no_rival_unless_no_magnification_give
         detector = rung(mm, SpacingSource.DETECTOR_PLANE)
         assert Calibration(spacing=used, rungs=(used, detector)).rivals == ((detector,) if rival else ())
     assert Calibration().rivals == ()
+    by_hand = rung(0.2, SpacingSource.OPERATOR)
+    assert Calibration(spacing=by_hand, rungs=(by_hand, rung(0.45, SpacingSource.MAGNIFICATION))).rivals == ()
 
 
 def test_agreeing_rungs_leave_the_interval_alone() -> None:

@@ -128,8 +128,10 @@ class Calibration:
 
     @property
     def rivals(self) -> tuple[PixelSpacing, ...]:
-        """Rungs farther from the one in use than both doubts explain: which of them is true, nobody knows."""
-        return () if self.spacing is None else tuple(rung for rung in self.rungs if _contradict(self.spacing, rung))
+        """Rungs farther from the one in use than both doubts explain: which is true nobody knows, unless a person said so."""
+        if self.spacing is None or self.spacing.source is SpacingSource.OPERATOR:
+            return ()
+        return tuple(rung for rung in self.rungs if _contradict(self.spacing, rung))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
