@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from marrowpoint.errors import NotAssessable
@@ -12,6 +13,7 @@ from marrowpoint.needle import Needle
 from marrowpoint.profile import RunLimits
 from marrowpoint.runs.begin import begin
 from marrowpoint.runs.directions import direction_words, known_orientation, unit_vector
+from marrowpoint.runs.judge_spread import is_vein
 from marrowpoint.runs.onset import Onset, find_onset
 from marrowpoint.runs.pictures import BLACK_SD, GREY, RunPictures
 from marrowpoint.runs.run import ContrastResult, Motion, Run, RunSource, StripPicture
@@ -31,6 +33,7 @@ from marrowpoint.runs.vessel import Branch, find_branches
 
 NEAR_MM = 45.0  # bone so near to the tip is registered
 LEAK_MM = 5.0  # around the needle: contrast that runs along it
+BESIDE_MM = 1.2  # from the middle of a vein its density is summed so far
 LEAST_MM = 4.0  # beside a moving needle: side of the least area that is called contrast
 STRIP = 6  # pictures of the film strip
 ALL_SIDES = 0.3
@@ -135,7 +138,8 @@ def follow_with_pictures(
             "needle_moved", "the needle moves, and nothing but the needle changes: contrast beside it is not seen"
         )
     if series.seen.any():
-        done = _described(done, subtraction, series, around, (scale, source))
+        veins = _veins(subtraction, series, [b for b in branches if is_vein(_run(b, subtraction), done, limits)], scale)
+        done = _described(done, subtraction, series, around, (scale, source, veins))
     return done, _strip(subtraction, series, around, onset), replace(pictures, series=series)
 
 
@@ -191,16 +195,17 @@ def _described(
     subtraction: Subtraction,
     series: SpreadSeries,
     around: Surroundings,
-    context: tuple[GridScale, RunSource],
+    context: tuple[GridScale, RunSource, Mask],
 ) -> ContrastResult:
-    scale, source = context
+    scale, source, veins = context
     peak = series.spreads[series.peak]
     tip = subtraction.to_picture(around.tip)
-    toward = None if peak.centroid is None else unit_vector(tip, peak.centroid)
+    middle = _middle(subtraction, series.peak, peak, veins, scale)
+    toward = None if middle is None else unit_vector(tip, middle)
     front = None if peak.front_point is None else unit_vector(tip, peak.front_point)
     size = scale.size / subtraction.factor
     radius = float(np.sqrt(max(peak.area, 1e-9) / np.pi))
-    offset = 0.0 if peak.centroid is None else float(np.hypot(peak.centroid[0] - tip[0], peak.centroid[1] - tip[1])) * size
+    offset = 0.0 if middle is None else float(np.hypot(middle[0] - tip[0], middle[1] - tip[1])) * size
     words = "to all sides"
     if toward is not None and offset > ALL_SIDES * radius:
         words = direction_words(toward, source.orientation)
@@ -223,6 +228,31 @@ def _described(
         in_bone=peak.in_bone,
         in_target=peak.in_target,
     )
+
+
+def _veins(subtraction: Subtraction, series: SpreadSeries, branches: list[Branch], scale: GridScale) -> Mask:
+    """Places of veins that were seen by adding up along them only, shape (m, n)."""
+    lines = np.zeros_like(subtraction.inside)
+    for branch in branches:
+        lines |= branch.line
+    reach = 2 * max(1, round(scale.px(BESIDE_MM))) + 1
+    wide = cv2.dilate(lines.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+    return np.asarray(wide & subtraction.inside & ~(cv2.dilate(series.seen.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0))
+
+
+def _middle(subtraction: Subtraction, index: int, peak: Spread, veins: Mask, scale: GridScale) -> tuple[float, float] | None:
+    """Middle of the density with the veins: faint as they are, they carry contrast far away."""
+    if peak.centroid is None or not veins.any():
+        return peak.centroid
+    mean = subtraction.stack[max(0, index - 1) : index + 2].mean(axis=0)[veins]
+    total = float(mean.sum())
+    body = peak.density / scale.size**2
+    if total <= 0 or body <= 0:
+        return peak.centroid
+    far = mean @ np.argwhere(veins) / total
+    row, column = subtraction.to_picture((float(far[0]), float(far[1])))
+    share = total / (total + body)
+    return peak.centroid[0] + share * (row - peak.centroid[0]), peak.centroid[1] + share * (column - peak.centroid[1])
 
 
 def _speed(spreads: tuple[Spread, ...], times: tuple[float, ...] | None) -> float | None:

@@ -7,6 +7,7 @@ pixels elsewhere tells how far a rise means anything.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -131,13 +132,19 @@ def _flattened(scan: Scan, usable: list[int]) -> tuple[FloatImage, Mask]:
 
 def without_slow(difference: FloatImage, inside: Mask, sigma_px: float) -> FloatImage:
     """Take slow changes of brightness out of a difference; strong pixels hardly count, zero outside `inside`."""
-    weight = inside.astype(np.float32)
+    weight, share = _shares(inside.tobytes(), inside.shape, sigma_px)
     values = difference[inside]
     limit = 3 * 1.4826 * float(np.median(np.abs(values))) if len(values) else 1.0
     held = np.clip(difference, -limit, limit) * weight
-    share = cv2.GaussianBlur(weight, (0, 0), sigma_px) + np.float32(1e-3)
     slow = cv2.GaussianBlur(held, (0, 0), sigma_px) / share
     return np.asarray((difference - slow) * weight, dtype=np.float32)
+
+
+@lru_cache(maxsize=2)
+def _shares(inside: bytes, shape: tuple[int, int], sigma_px: float) -> tuple[FloatImage, FloatImage]:
+    """The weight of each pixel, and what of its surroundings counts: the same for all frames of a run."""
+    weight = np.frombuffer(inside, np.bool_).reshape(shape).astype(np.float32)
+    return weight, np.asarray(cv2.GaussianBlur(weight, (0, 0), sigma_px) + np.float32(1e-3), dtype=np.float32)
 
 
 def _noise(stack: FloatImage, inside: Mask) -> FloatImage:

@@ -25,6 +25,8 @@ SOME = 4  # of the points one in so many tells their spread
 TUKEY = 4.685  # biweight constant: 95 % efficiency for normal noise
 TILES = ((5, 4), (3, 4), (2, 3))  # tiles along each side, and how many must be sure: the finest split that can tell
 TILE_SD_PX = 0.2  # tiles less sure of their shift are not asked
+UNKNOWNS = 7
+UPPER = np.triu_indices(UNKNOWNS)  # the normal equations are symmetric
 FOLD = 512  # OpenCV remaps pictures, so lists of points are folded
 
 
@@ -123,6 +125,12 @@ class Template:
     shape : tuple of int
     scales : ndarray of shape (7,)
         Units of the columns of `design`.
+    rows : ndarray of shape (7, K)
+        The design in these units, a row for each unknown.
+    products : ndarray of shape (28, K)
+        Products of each two of them: their weighted sums are the normal equations.
+    labels : dict of int to ndarray of shape (K,)
+        Tile of each point, for each number of tiles along a side.
     """
 
     points: FloatImage
@@ -132,6 +140,9 @@ class Template:
     sigma_px: float
     shape: tuple[int, int]
     scales: Floats
+    rows: Floats
+    products: Floats
+    labels: dict[int, NDArray[np.int64]]
 
 
 def make_template(reference: FloatImage, region: Mask, *, sigma_px: float = 1.5) -> Template | None:
@@ -175,11 +186,34 @@ def make_template(reference: FloatImage, region: Mask, *, sigma_px: float = 1.5)
     if np.linalg.cond((design / scales).T @ (design / scales)) > 1e8:
         return None
     points = np.stack([rows, columns], axis=1).astype(np.float32)
-    shape = reference.shape[0], reference.shape[1]
-    return Template(points=points, values=values, design=design, centre=centre, sigma_px=sigma_px, shape=shape, scales=scales)
+    unit = np.ascontiguousarray((design / scales).T)
+    return Template(
+        points=points,
+        values=values,
+        design=design,
+        centre=centre,
+        sigma_px=sigma_px,
+        shape=(reference.shape[0], reference.shape[1]),
+        scales=scales,
+        rows=unit,
+        products=np.stack([unit[i] * unit[j] for i, j in zip(*UPPER, strict=True)]),
+        labels={tiles: _labels(points, tiles) for tiles, _ in TILES},
+    )
 
 
-def align(template: Template, frame: FloatImage, start: Alignment | None = None, *, judge: bool = True) -> Alignment:
+def smoothed(frame: FloatImage, sigma_px: float) -> FloatImage:
+    """A frame as `align` looks at it, for several templates."""
+    return np.asarray(cv2.GaussianBlur(frame, (0, 0), sigma_px), dtype=np.float32)
+
+
+def align(
+    template: Template,
+    frame: FloatImage,
+    start: Alignment | None = None,
+    *,
+    judge: bool = True,
+    smooth: FloatImage | None = None,
+) -> Alignment:
     """Find where the reference lies in a frame.
 
     Parameters
@@ -191,19 +225,22 @@ def align(template: Template, frame: FloatImage, start: Alignment | None = None,
         A guess, right to a few times the smoothing.
     judge : bool
         Also measure the residual motion.
+    smooth : ndarray of shape (M, N), float32, or None
+        From `smoothed` with the template's smoothing, where it is at hand.
 
     Returns
     -------
     Alignment
     """
-    smooth = np.asarray(cv2.GaussianBlur(frame, (0, 0), template.sigma_px), dtype=np.float32)
+    if smooth is None:
+        smooth = smoothed(frame, template.sigma_px)
     now = replace(start or Alignment(), residual_px=None)
     now = _recentred(now, template.centre)
     rest = _rest(template, smooth, now)
     weights = np.ones_like(rest)
     for _ in range(ROUNDS):
         weights = _biweight(rest)
-        step = _solve(template.design, rest, weights, template.scales)
+        step = _solve(template, rest, weights)
         now = _stepped(now, step, float(template.values.mean()))
         rest = _rest(template, smooth, now)
         if np.hypot(step[0], step[1]) < SETTLED_PX:
@@ -245,15 +282,19 @@ def _biweight(rest: Floats) -> Floats:
     some = rest[::SOME]
     middle = float(np.median(some))
     spread = max(1.4826 * float(np.median(np.abs(some - middle))), 1e-7)
-    u = np.clip((rest - middle) / (TUKEY * spread), -1, 1)
-    return np.asarray((1 - u**2) ** 2, dtype=np.float64)
+    u = (rest - middle) / (TUKEY * spread)
+    np.multiply(u, u, out=u)
+    np.subtract(1, u, out=u)
+    np.maximum(u, 0, out=u)
+    return np.multiply(u, u, out=u)
 
 
-def _solve(design: Floats, rest: Floats, weights: Floats, scales: Floats) -> Floats:
-    normal = design.T @ (design * weights[:, None]) / np.outer(scales, scales)
-    ridge = 1e-6 * float(np.trace(normal)) / len(scales)
-    found = np.linalg.solve(normal + ridge * np.eye(len(scales)), design.T @ (weights * rest) / scales)
-    return np.asarray(found / scales, dtype=np.float64)
+def _solve(template: Template, rest: Floats, weights: Floats) -> Floats:
+    normal = np.empty((UNKNOWNS, UNKNOWNS))
+    normal[UPPER] = normal[UPPER[::-1]] = template.products @ weights
+    ridge = 1e-6 * float(np.trace(normal)) / UNKNOWNS
+    found = np.linalg.solve(normal + ridge * np.eye(UNKNOWNS), template.rows @ (weights * rest))
+    return np.asarray(found / template.scales, dtype=np.float64)
 
 
 def _stepped(now: Alignment, step: Floats, level: float) -> Alignment:
@@ -284,11 +325,7 @@ def _residual(template: Template, rest: Floats, weights: Floats) -> float | None
 
 def _tile_shifts(template: Template, rest: Floats, weights: Floats, tiles: int) -> tuple[Floats, Floats]:
     """Squared shift left in each tile that is sure of it, and the variance of its noise [px2]."""
-    rows, columns = template.points[:, 0], template.points[:, 1]
-    label = np.zeros(len(rows), np.int64)
-    for place in (rows, columns):
-        low, high = np.quantile(place, (0.005, 0.995))
-        label = label * tiles + np.clip((place - low) / max(high - low, 1.0) * tiles, 0, tiles - 1).astype(np.int64)
+    label = template.labels[tiles]
     gr, gc = template.design[:, 0], template.design[:, 1]
     products = (gr * gr, gc * gc, gr * gc, gr * rest, gc * rest, rest * rest, np.ones_like(rest))
     a, b, c, u, v, power, count = (np.bincount(label, weights * x, tiles * tiles) for x in products)
@@ -301,3 +338,12 @@ def _tile_shifts(template: Template, rest: Floats, weights: Floats, tiles: int) 
     variance = np.maximum(power / count, 1e-14) * correlated * (a + b) / det
     sure = variance < 2 * TILE_SD_PX**2
     return shift[sure], variance[sure]
+
+
+def _labels(points: FloatImage, tiles: int) -> NDArray[np.int64]:
+    """Tile of each point, shape (K,)."""
+    label = np.zeros(len(points), np.int64)
+    for place in (points[:, 0], points[:, 1]):
+        low, high = np.quantile(place, (0.005, 0.995))
+        label = label * tiles + np.clip((place - low) / max(high - low, 1.0) * tiles, 0, tiles - 1).astype(np.int64)
+    return label

@@ -16,7 +16,7 @@ from marrowpoint.errors import NotAssessable
 from marrowpoint.frame import FloatImage, Frame, Mask
 from marrowpoint.needle import Needle
 from marrowpoint.runs.onset import Onset, without_slow
-from marrowpoint.runs.register import Alignment, Template, align, make_template
+from marrowpoint.runs.register import Alignment, Template, align, make_template, smoothed
 from marrowpoint.runs.scan import Scan, unclipped
 
 ALIGN_SIDE_PX, GRID_SIDE_PX = 640, 288
@@ -206,13 +206,14 @@ class _Work:
 
     def add(self, index: int, picture: FloatImage) -> None:
         small = _area(picture, self.shrink)
-        found = align(self.template, small, self.now)
+        smooth = smoothed(small, self.template.sigma_px)
+        found = align(self.template, small, self.now, smooth=smooth)
         self.now = found
         self.alignments[index] = found.scaled(self.shrink)
         self.shifts[index] = (found.shift_px[0] * self.shrink, found.shift_px[1] * self.shrink)
         residual = found.residual_px
         if residual is None and self.wide is not None:
-            residual = align(self.wide, small, found).residual_px
+            residual = align(self.wide, small, found, smooth=smooth).residual_px
         if residual is not None:
             self.residuals[index] = residual * self.shrink
             if self.residuals[index] > self.most_px:
