@@ -87,15 +87,17 @@ def test_marks_lie_where_they_were_found() -> None:
 
 def test_an_uncertain_outline_is_dashed_and_named_so() -> None:
     def sky(confidence: float, *flags: Flag) -> tuple[int, list[str]]:
-        sure = drawn_assessment(needle=None, placement=None)
+        sure = drawn_assessment(needle=None, placement=None, cortex=drawn_cortex(thin=True))
         verdict = Verdict(code=Code.NOT_ASSESSABLE, text="Cannot tell", flags=flags)
         shown = replace(sure, cortex=replace(sure.cortex, confidence=confidence), verdict=verdict)
         base = np.full((600, 900, 3), 120, np.uint8)
         drawn = draw_marks(base, shown, Window(row=1 / 6 - 0.5, column=1 / 6 - 0.5, zoom=3.0, line_px=2.0), None)
+        with_border = draw_marks(base, shown, Window(row=1 / 6 - 0.5, column=1 / 6 - 0.5, zoom=3.0, line_px=2.0), 5.5)
+        assert np.array_equal(drawn, with_border) == (confidence < 0.75), "thin bone on an outline that nobody trusts"
         return int(np.all(drawn == SKY, axis=2).sum()), [name for name, _, dashed in _key(shown) if dashed]
 
     whole, named = sky(0.9)
-    assert named == []
+    assert named == ["thin bone"]
     for doubtful, named in (sky(0.02), sky(0.6, Flag.LOW_CONFIDENCE_BONE)):
         assert 0.3 * whole < doubtful < 0.7 * whole
         assert named == ["hip bone, uncertain"]
@@ -179,6 +181,10 @@ def test_a_gap_outside_is_told_as_a_positive_length() -> None:
     assert in_words("tip_to_cortex", mm(-7.0, 1.0, Bound.LOWER)) == ("at least 7.0 mm outside", "6.0 to 8.0")
     assert in_words("tip_to_cortex", mm(7.0, 1.0, Bound.UPPER)) == ("at most 7.0 mm inside", "6.0 to 8.0")
     assert in_words("bone_thickness", mm(7.0, 1.0, Bound.ESTIMATE)) == ("7.0 mm", "6.0 to 8.0")
+    # an interval across the cortex names both sides
+    both = "0.8 mm outside to 2.4 mm inside"
+    assert in_words("tip_to_cortex", mm(0.8, 1.6, Bound.UPPER)) == ("at most 0.8 mm inside", both)
+    assert in_words("tip_to_cortex", mm(-0.8, 1.6, Bound.LOWER)) == ("at least 0.8 mm outside", "2.4 mm outside to 0.8 mm inside")
 
 
 def test_every_word_is_there() -> None:

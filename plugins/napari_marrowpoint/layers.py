@@ -198,9 +198,10 @@ def _bone_lines(assessment: Assessment, thin_below_mm: float | None) -> list[Lin
     if cortex is None:
         return []
     dash_px = dash_of(assessment.frame)
-    gaps_px = dash_px if doubtful_outline(assessment) else 0.0
+    doubtful = doubtful_outline(assessment)
+    gaps_px = dash_px if doubtful else 0.0
     lines = [Line(points=thin_out(np.asarray(line)), colour=SEEN, dash_px=gaps_px) for line in cortex.lines if len(line) > 1]
-    if thin_below_mm is not None:
+    if thin_below_mm is not None and not doubtful:  # nobody knows what bone such a map is of
         lines += [Line(points=line, colour=THIN, dash_px=dash_px) for line in thin_borders(cortex, thin_below_mm)]
     return lines
 

@@ -138,7 +138,7 @@ def _key(assessment: Assessment) -> list[tuple[str, Colour, bool]]:
         key.append(("entry" if placement.crest_peak is None else "entry, crest peak", ORANGE, False))
     if placement is not None and placement.gap_along_shaft is not None:
         key.append(("straight ahead", ORANGE, True))
-    if cortex is not None and cortex.thickness is not None:
+    if cortex is not None and cortex.thickness is not None and not doubtful_outline(assessment):
         key.append(("thin bone", VERMILLION, True))
     if assessment.candidates or (needle is not None and needle.alternatives):
         key.append(("candidate", PURPLE, True))

@@ -67,10 +67,11 @@ def draw_marks(picture: Picture, assessment: Assessment, window: Window, thin_be
     labels: list[Label] = []
     cortex, needle = assessment.cortex, assessment.needle
     if cortex is not None:
-        dash_px = DOUBT_DASH * window.line_px if doubtful_outline(assessment) else 0.0
+        doubtful = doubtful_outline(assessment)
+        dash_px = DOUBT_DASH * window.line_px if doubtful else 0.0
         for line in cortex.lines:
             stroke(drawn, window.place(line), SKY, window.line_px, dash_px=dash_px)
-        if thin_below_mm is not None:
+        if thin_below_mm is not None and not doubtful:  # nobody knows what bone such a map is of
             _draw_thin_border(drawn, cortex, window, thin_below_mm)
     before = drawn.copy()
     for number, other in enumerate(assessment.candidates):
