@@ -56,8 +56,9 @@ def number_lines(assessment: Assessment, width_px: int, unit_px: float) -> list[
         if name in LARGE:
             lines.append(Line(text=title, size_px=small, colour=QUIET, space_px=small * 0.5))
             lines.append(Line(text=value, size_px=_fitting_size(value, round(50 * unit_px), width_px), bold=True))
-            doubt = f"95 %: {interval} {measurement.unit}" if interval[0].isdigit() or interval[0] == "-" else interval
-            lines.append(Line(text=doubt, size_px=small, colour=QUIET))
+            unit = f" {measurement.unit}" if interval[-1].isdigit() else ""
+            doubt = f"95 %: {interval}{unit}" if interval[0].isdigit() or interval[0] == "-" else interval
+            lines += [Line(text=part, size_px=small, colour=QUIET) for part in wrap(doubt, small, width_px)]
         else:
             parts = wrap(f"{title}: {value} ({interval})", small, width_px)
             lines += [Line(text=part, size_px=small, space_px=small * 0.4 if k == 0 else 0) for k, part in enumerate(parts)]

@@ -80,7 +80,6 @@ ALONG_WING = "a tangential view (beam along the wing)"
 ACROSS_WING = "an iliac oblique view (beam across the wing)"
 
 
-
 def in_words(name: str, measurement: Measurement, *, sound: bool = False) -> tuple[str, str]:
     """A length and its 95 % interval in words; outside of the bone the gap is told as a positive length.
 
@@ -95,18 +94,21 @@ def in_words(name: str, measurement: Measurement, *, sound: bool = False) -> tup
     Returns
     -------
     value, interval : str
-        Such as ``at most 7.2 mm inside`` and ``5.9 to 8.4``.
+        Such as ``at most 7.2 mm inside`` and ``5.9 to 8.4``, or ``0.8 mm outside to 2.4 mm inside`` across the cortex.
     """
-    value, lower, upper, bound, side = measurement.value, measurement.lower, measurement.upper, measurement.bound, ""
+    value, lower, upper, bound = measurement.value, measurement.lower, measurement.upper, measurement.bound
+    side = across = ""
     if name == "tip_to_cortex":
         if sound and value >= 0:
             return "at surface or deeper", "depth unknown"
+        if lower < 0 < upper and not sound:
+            across = f"{-lower:.1f} {measurement.unit} outside to {upper:.1f} {measurement.unit} inside"
         side = " inside" if value > 0 else " above bone" if sound else " outside"
         if value <= 0:
             # the bound speaks of the gap, not of its sign; + 0.0 turns -0.0 into 0.0
             value, lower, upper = -value + 0.0, -upper, -lower
     head = f"{BOUND_WORDS[bound]} {value:.1f} {measurement.unit}{side}".strip()
-    return head, f"{_plain_zero(lower)} to {_plain_zero(upper)}"
+    return head, across or f"{_plain_zero(lower)} to {_plain_zero(upper)}"
 
 
 def measured(name: str, measurement: Measurement, *, sound: bool = False) -> str:
