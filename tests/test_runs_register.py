@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from run_frames import bone_like, disc, shifted
 
-from marrowpoint.runs.register import Alignment, align, make_template
+from marrowpoint.runs.register import Alignment, _solve, align, make_template
 
 REGION = np.zeros((256, 256), bool)
 REGION[30:-30, 30:-30] = True
@@ -57,6 +57,18 @@ def test_motion_that_differs_from_place_to_place_is_residual() -> None:
     assert still.residual_px is not None and still.residual_px < 0.05
     # beyond what the default profile lets pass
     assert moved.residual_px is not None and moved.residual_px > 0.3
+
+
+def test_the_normal_equations_are_those_of_weighted_least_squares() -> None:
+    template = make_template(bone_like(6), REGION)
+    assert template is not None
+    rng = np.random.default_rng(2)
+    truth = rng.normal(size=7) / template.scales
+    weights = rng.uniform(0.2, 1.0, len(template.values))
+    # what the unknowns make of the picture comes back, whatever the weights
+    assert _solve(template, template.design @ truth, weights) * template.scales == pytest.approx(
+        truth * template.scales, abs=1e-3
+    )
 
 
 def test_move_and_back_are_inverse() -> None:

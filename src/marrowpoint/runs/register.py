@@ -201,11 +201,6 @@ def make_template(reference: FloatImage, region: Mask, *, sigma_px: float = 1.5)
     )
 
 
-def smoothed(frame: FloatImage, sigma_px: float) -> FloatImage:
-    """A frame as `align` looks at it, for several templates."""
-    return np.asarray(cv2.GaussianBlur(frame, (0, 0), sigma_px), dtype=np.float32)
-
-
 def align(
     template: Template,
     frame: FloatImage,
@@ -226,14 +221,14 @@ def align(
     judge : bool
         Also measure the residual motion.
     smooth : ndarray of shape (M, N), float32, or None
-        From `smoothed` with the template's smoothing, where it is at hand.
+        The frame smoothed as the template is, where it is at hand.
 
     Returns
     -------
     Alignment
     """
     if smooth is None:
-        smooth = smoothed(frame, template.sigma_px)
+        smooth = np.asarray(cv2.GaussianBlur(frame, (0, 0), template.sigma_px), dtype=np.float32)
     now = replace(start or Alignment(), residual_px=None)
     now = _recentred(now, template.centre)
     rest = _rest(template, smooth, now)
@@ -280,13 +275,18 @@ def _rest(template: Template, smooth: FloatImage, now: Alignment) -> Floats:
 
 def _biweight(rest: Floats) -> Floats:
     some = rest[::SOME]
-    middle = float(np.median(some))
-    spread = max(1.4826 * float(np.median(np.abs(some - middle))), 1e-7)
+    middle = _median(some)
+    spread = max(1.4826 * _median(np.abs(some - middle)), 1e-7)
     u = (rest - middle) / (TUKEY * spread)
     np.multiply(u, u, out=u)
-    np.subtract(1, u, out=u)
-    np.maximum(u, 0, out=u)
+    np.maximum(np.subtract(1, u, out=u), 0, out=u)
     return np.multiply(u, u, out=u)
+
+
+def _median(values: Floats) -> float:
+    half = (len(values) - 1) // 2, len(values) // 2
+    parted = np.partition(values, half)
+    return float(parted[half[0]] + parted[half[1]]) / 2
 
 
 def _solve(template: Template, rest: Floats, weights: Floats) -> Floats:
@@ -341,7 +341,6 @@ def _tile_shifts(template: Template, rest: Floats, weights: Floats, tiles: int) 
 
 
 def _labels(points: FloatImage, tiles: int) -> NDArray[np.int64]:
-    """Tile of each point, shape (K,)."""
     label = np.zeros(len(points), np.int64)
     for place in (points[:, 0], points[:, 1]):
         low, high = np.quantile(place, (0.005, 0.995))

@@ -16,7 +16,7 @@ from marrowpoint.errors import NotAssessable
 from marrowpoint.frame import FloatImage, Frame, Mask
 from marrowpoint.needle import Needle
 from marrowpoint.runs.onset import Onset, without_slow
-from marrowpoint.runs.register import Alignment, Template, align, make_template, smoothed
+from marrowpoint.runs.register import Alignment, Template, align, make_template
 from marrowpoint.runs.scan import Scan, unclipped
 
 ALIGN_SIDE_PX, GRID_SIDE_PX = 640, 288
@@ -206,7 +206,7 @@ class _Work:
 
     def add(self, index: int, picture: FloatImage) -> None:
         small = _area(picture, self.shrink)
-        smooth = smoothed(small, self.template.sigma_px)
+        smooth = np.asarray(cv2.GaussianBlur(small, (0, 0), self.template.sigma_px), dtype=np.float32)
         found = align(self.template, small, self.now, smooth=smooth)
         self.now = found
         self.alignments[index] = found.scaled(self.shrink)
