@@ -5,7 +5,7 @@ usage: python scripts/attack.py SET OUT [--frames 12] [--only NAME ...]
 
 SET holds PERSON/truth.json, PERSON/STUDY/VIEW.dcm and VIEW_hipbone.png. Every copy is a study of its own with its needle on the
 procedure sheet. Prints one line an attack and writes OUT/findings.txt; what is looked for stands in `attack_checks.py`, the
-copies in `attack_pictures.py`. The exit status is 1 where good news was false or a record broke the contract.
+copies in `attack_list.py`. The exit status is 1 where good news was false or a record broke the contract.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from typing import Any
 import cv2
 import numpy as np
 from attack_checks import COMMENT, NAME, NUMBER, SILENT, contradiction, findings, leaked, leaks, read_records, violations
-from attack_pictures import ATTACKS, Expect, Shot
+from attack_list import ATTACKS
+from attack_pictures import Expect, Shot
 from pydicom import dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import partial
 from typing import Any
 
 import cv2
@@ -313,54 +312,3 @@ def renamed(shot: Shot) -> Shot:
     """MONOCHROME1 for MONOCHROME2 and the reverse, the values inverted with it: the same on a screen."""
     name = "MONOCHROME2" if shot.header.get("PhotometricInterpretation") == "MONOCHROME1" else "MONOCHROME1"
     return tagged(inverted(shot), PhotometricInterpretation=name)
-
-
-CONTRADICTORY = {
-    "PixelSpacing": ["0.4", "0.4"], "PixelSpacingCalibrationType": "FIDUCIAL", "ImagerPixelSpacing": ["0.2", "0.2"],
-    "EstimatedRadiographicMagnificationFactor": "1.9", "DistanceSourceToDetector": "1000", "DistanceSourceToPatient": "800",
-}  # fmt: skip
-
-ATTACKS: dict[str, tuple[Expect, Change]] = {
-    "plain": (Expect.SAME, lambda s: s),
-    "inverted": (Expect.SAME, inverted),
-    "inverted with its name": (Expect.SAME, renamed),
-    "mirrored": (Expect.SAME, mirrored),
-    "turned by 90": (Expect.SAME, partial(turned, quarters=1)),
-    "turned by 180": (Expect.SAME, partial(turned, quarters=2)),
-    "padded": (Expect.SAME, padded),
-    "half the pixels": (Expect.SAME, partial(scaled, factor=0.5)),
-    "twice the pixels": (Expect.SAME, partial(scaled, factor=2.0)),
-    "8-bit screenshot": (Expect.SAME, screenshot),
-    "JPEG 30": (Expect.SAME, partial(squeezed, quality=30)),
-    "gamma 0.6": (Expect.SAME, lambda s: replace(s, grey=s.grey**0.6)),
-    "burnt 10-90 %": (Expect.TRUE, partial(clipped, low=10, high=90)),
-    "burnt 30-70 %": (Expect.TRUE, partial(clipped, low=30, high=70)),
-    "blurred by 3 px": (Expect.TRUE, partial(blurred, sigma_px=3)),
-    "noise of 10 %": (Expect.TRUE, partial(noisy, sd=0.1)),
-    "tip 25 px from the edge": (Expect.TRUE, partial(cropped, margin_px=25)),
-    "tip cut off by 5 mm": (Expect.NO_TIP, lambda s: cropped(s, -5 / s.mm_per_px)),
-    "leaf over the last 8 mm": (Expect.NO_TIP, partial(shuttered, reach_mm=8)),
-    "dark patch over the tip": (Expect.NO_TIP, partial(covered, reach_mm=6, value=0.0)),
-    "bright patch over the tip": (Expect.NO_TIP, partial(covered, reach_mm=6, value=1.0)),
-    "word across the tip": (Expect.NO_TIP, partial(covered, reach_mm=4, value=0.0, text="R 10:15")),
-    "needle 8 mm back": (Expect.TRUE, partial(with_needle_at, by_mm=-8)),
-    "needle 8 mm on": (Expect.TRUE, partial(with_needle_at, by_mm=8)),
-    "needle 20 mm on": (Expect.TRUE, partial(with_needle_at, by_mm=20)),
-    "needle 20 mm aside": (Expect.TRUE, partial(with_needle_at, by_mm=20, sideways=True)),
-    "needle 20 mm to the other side": (Expect.TRUE, partial(with_needle_at, by_mm=-20, sideways=True)),
-    "anatomy turned by 180": (Expect.TRUE, partial(over_turned_anatomy, turn=partial(np.rot90, k=2))),
-    "anatomy mirrored": (Expect.TRUE, partial(over_turned_anatomy, turn=np.fliplr)),
-    "two needles": (Expect.TRUE, partial(with_needle_at, by_mm=18, sideways=True, keep=True)),
-    "needle painted over": (Expect.NOTHING, without_needle),
-    "blocks shuffled": (Expect.NOTHING, partial(shuffled, keep_needle=False)),
-    "needle over shuffled blocks": (Expect.NOTHING, partial(shuffled, keep_needle=True)),
-    "needle on even grey": (Expect.NOTHING, on_water),
-    "spacing x 2": (Expect.SCALE, partial(wrongly_spaced, factor=2.0)),
-    "spacing / 2": (Expect.SCALE, partial(wrongly_spaced, factor=0.5)),
-    "spacing x 25.4": (Expect.SCALE, partial(wrongly_spaced, factor=25.4)),
-    "spacing / 10": (Expect.SCALE, partial(wrongly_spaced, factor=0.1)),
-    "rows spaced x 2": (Expect.SCALE, partial(wrongly_spaced, factor=2.0, rows_only=True)),
-    "contradictory spacing": (Expect.SCALE, lambda s: tagged(s, **CONTRADICTORY)),
-    "no scale at all": (Expect.SCALE, lambda s: replace(tagged(s, **dict.fromkeys(SPACINGS)), needle_mm=0.0)),
-    "another gauge declared": (Expect.SCALE, other_needle),
-}
