@@ -11,6 +11,10 @@ from marrowpoint.phantom import ConeBeam, Display, Exposition, HipBone, PhantomN
 
 BONE = HipBone()
 POSTERIOR = (-0.35, 0.75, 0.55)
+# A site on the crest lateral to the PSIS, and the way to a needle's hub there: from above and behind, clear of the spine.
+# From the side: the way of a needle that goes through the wing instead of along it.
+CREST, FROM_ABOVE = (-62.0, 118.0), (0.0, 0.5, 0.85)
+FROM_SIDE = (0.75, 0.55, 0.35)
 INSIDE = ("projected_inside", "projected_in_thick_bone", "projected_in_marginal_bone", "indeterminate")
 
 
@@ -43,12 +47,31 @@ def place(u: float, v: float, share: float) -> np.ndarray:
     return near + (far - near) * share * BONE.plate_thickness_mm(u, v)
 
 
+def beside(u: float, v: float, toward_hub: tuple[float, float, float], beyond_mm: float) -> tuple[np.ndarray, np.ndarray]:
+    """Point `beyond_mm` outside the bone on a line through its middle at (u, v), and where the line leaves the bone."""
+    way = np.array(toward_hub) / np.linalg.norm(toward_hub)
+    steps = np.arange(0, 60, 0.02)
+    line = place(u, v, 0.5) + steps[:, None] * way
+    surface = line[np.flatnonzero(BONE.field_mm(line) > 0)[-1]]
+    return surface + beyond_mm * way, surface
+
+
+def along_beam(tip: np.ndarray, view: tuple[float, float], beside_deg: float, **rest: Any) -> Scene:
+    """Build a scene whose needle points at the focal spot but for a small angle, its hub toward the detector."""
+    empty = scene(tip, view=view, **rest)
+    ray = tip - np.array(empty.centre) - empty.beam.source
+    ray /= np.linalg.norm(ray)
+    slant = np.tan(np.radians(beside_deg)) * empty.beam.axes()[0]
+    return scene(tip, _triple(ray + slant), view=view, **rest)
+
+
 def scene(  # noqa: PLR0913 (a scene has many parts)
     tip: np.ndarray | None,
     toward_hub: tuple[float, float, float] = POSTERIOR,
     *,
     view: tuple[float, float],
     seed: int,
+    noise_seed: int | None = None,
     size: int = 512,
     od_mm: float = 3.05,
     look_at: tuple[float, float] = (-50, 70),
@@ -70,6 +93,7 @@ def scene(  # noqa: PLR0913 (a scene has many parts)
         exposition=Exposition(**({"counts": 220.0} | (exposition or {}))),
         display=Display(**(display or {})),
         seed=seed,
+        noise_seed=noise_seed,
     )
 
 
@@ -80,12 +104,11 @@ def _triple(values: np.ndarray) -> tuple[float, float, float]:
 def samples() -> tuple[Sample, ...]:
     """All samples but the ones made from others."""
     good = place(-92, 76, 0.5)
-    thin = place(-42, 86, 0.5)
-    thin_direction = (0.5, 0.65, 0.55)
+    thin = place(-20, 112, 0.5)
     marginal = place(-66, 98, 0.5)
-    short = BONE.surface_point(-92, 76, 9) + 30.5 * np.array(POSTERIOR) / np.linalg.norm(POSTERIOR)
-    touching = BONE.surface_point(-92, 76, 9) + 20.5 * np.array(POSTERIOR) / np.linalg.norm(POSTERIOR)
-    across, along, front = (45.0, -8.0), (-32.0, 10.0), (0.0, 0.0)
+    short, touching = beside(*CREST, FROM_ABOVE, 9.0)
+    through, _ = beside(-80, 100, tuple(-x for x in FROM_SIDE), 9.0)
+    across, along, front = (45.0, -8.0), (-31.0, -8.0), (0.0, 0.0)
     magnified = {"ImagerPixelSpacing": "pitch", "DistanceSourceToDetector": 1000, "DistanceSourceToPatient": 700}
     pair = [
         Sample(
@@ -120,7 +143,8 @@ def samples() -> tuple[Sample, ...]:
             scenes=(
                 scene(
                     short,
-                    view=(42.0, 0.0),
+                    FROM_ABOVE,
+                    view=(38.0, 0.0),
                     seed=3,
                     od_mm=4.19,
                     exposition={"counts": 120.0},
@@ -143,8 +167,8 @@ def samples() -> tuple[Sample, ...]:
         ),
         Sample(
             name="at_cortex.dcm",
-            shows="tip on the cortex of the PSIS; scale from the magnification factor",
-            scenes=(scene(touching, view=(42.0, 0.0), seed=4),),
+            shows="tip on the cortex of the crest; scale from the magnification factor",
+            scenes=(scene(touching, FROM_ABOVE, view=(38.0, 0.0), seed=4, od_mm=4.19),),
             verdicts=(("at_cortex", "indeterminate"),),
             scale="magnification",
             view="iliac_oblique",
@@ -154,7 +178,7 @@ def samples() -> tuple[Sample, ...]:
         Sample(
             name="thin_wing.dcm",
             shows="tip in the paper-thin wing, far inside the outline; spacing calibrated on a fiducial",
-            scenes=(scene(thin, thin_direction, view=(38.0, 0.0), seed=5, look_at=(-45, 80)),),
+            scenes=(scene(thin, FROM_ABOVE, view=(38.0, 0.0), seed=5, look_at=(-45, 80)),),
             verdicts=(("projected_in_thin_bone", "projected_inside", "indeterminate"),),
             never=("projected_in_thick_bone", "outside_bone"),
             scale="fiducial",
@@ -176,6 +200,17 @@ def samples() -> tuple[Sample, ...]:
             syntax="raw",
         ),
         Sample(
+            name="through_tangential.dcm",
+            shows="tip gone through the wing into the pelvis, seen along the wing",
+            scenes=(scene(through, FROM_SIDE, view=(-31.0, 10.0), seed=11),),
+            verdicts=(("breach_suspected",),),
+            never=("projected_in_thick_bone", "at_cortex"),
+            scale="magnification",
+            view="tangential",
+            syntax="jpeg2000",
+            header=magnified,
+        ),
+        Sample(
             name="no_needle.dcm",
             shows="no needle in the field",
             scenes=(scene(None, view=(20.0, 0.0), seed=7),),
@@ -189,17 +224,27 @@ def samples() -> tuple[Sample, ...]:
         ),
         Sample(
             name="end_on.dcm",
-            shows="needle along the beam: a disc",
-            scenes=(scene(good, (-0.53, 0.80, 0.26), view=(-33.0, 15.0), seed=8, look_at=(-60, 74)),),
+            shows="needle along the beam: a disc under its hub",
+            scenes=(
+                along_beam(
+                    good,
+                    (-20.0, 20.0),
+                    0.5,
+                    seed=8,
+                    look_at=(-60, 74),
+                    od_mm=4.19,
+                    display={"window": (0.5, 99.95)},
+                ),
+            ),
             verdicts=(("not_assessable", "projected_inside", "indeterminate"),),
             never=("projected_in_thick_bone", "outside_bone"),
             scale="magnification",
-            view="tangential",
+            view="unknown",
             syntax="jpegls",
             header=magnified | {"DistanceSourceToPatient": 690},
         ),
     ]
-    advance = [BONE.surface_point(-92, 76, 9) + d * np.array(POSTERIOR) / np.linalg.norm(POSTERIOR) for d in (31.0, 20.0, 2.0)]
+    advance = [beside(*CREST, FROM_ABOVE, gap)[0] for gap in (9.0, 0.5, -12.0)]
     others = [
         Sample(
             name="advancing_multiframe.dcm",
@@ -207,19 +252,26 @@ def samples() -> tuple[Sample, ...]:
             scenes=tuple(
                 scene(
                     tip,
-                    view=(42.0, 0.0),
-                    seed=20 + k,
-                    size=384,
+                    FROM_ABOVE,
+                    view=(38.0, 0.0),
+                    seed=20,
+                    noise_seed=k,
+                    size=448,
                     od_mm=4.19,
                     share=0.0,
-                    look_at=(-75, 82),
-                    exposition={"counts": 110.0},
+                    look_at=(-55, 95),
+                    exposition={"counts": 300.0, "scatter_share": 0.9},
                     needle={"length_mm": 110.0 + 10 * k},
                     display={"bits": 8},
                 )
                 for k, tip in enumerate(advance)
             ),
-            verdicts=(("outside_bone",), ("at_cortex", "indeterminate"), INSIDE),
+            verdicts=(
+                ("outside_bone",),
+                ("at_cortex", "indeterminate"),
+                ("projected_in_marginal_bone", "projected_inside", "indeterminate"),
+            ),
+            never=("projected_in_thick_bone",),
             scale="magnification",
             view="iliac_oblique",
             modality="RF",

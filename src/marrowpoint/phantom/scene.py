@@ -40,6 +40,9 @@ class Scene:
     body_radii_mm : tuple of float
         Half axes of the trunk, left-right and front-back [mm].
     seed : int
+        Of everything that chance decides in the body.
+    noise_seed : int or None
+        Of the quanta; None: they go on from the body's. Frames of one run share the body and not the noise.
     """
 
     beam: ConeBeam
@@ -50,6 +53,7 @@ class Scene:
     centre: tuple[float, float, float] = (70.0, 40.0, 70.0)
     body_radii_mm: tuple[float, float] = BODY_RADII
     seed: int = 0
+    noise_seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -88,6 +92,8 @@ def render_scene(scene: Scene) -> PhantomFrame:
         full["steel"], full["plastic"] = needle_paths_mm(scene.needle, beam, centre)
     mask = collimator(shape, scene.display)
     passed = np.asarray(transmission(full) * (COLLIMATOR_LEAK + (1 - COLLIMATOR_LEAK) * mask), dtype=np.float32)
+    if scene.noise_seed is not None:
+        rng = np.random.default_rng((scene.seed, scene.noise_seed))
     value = show(detect(passed, scene.exposition, beam.pitch_mm, rng), scene.display, mask)
     top = 2**scene.display.bits - 1
     pixels = np.rint(value * top).clip(0, top).astype(np.uint8 if scene.display.bits == 8 else np.uint16)
