@@ -106,6 +106,10 @@ STUDIES: dict[str, Study] = {
 }
 
 
+# what no program can see: then the study must say what it rests on
+CANNOT_KNOW = {"15G declared, no scale": "scale_from_one_source"}
+
+
 def shot_of(file: Path, needle_mm: float) -> Shot:
     """A frame as a shot; what only the truth knows is left empty."""
     header = dcmread(file)
@@ -169,7 +173,8 @@ def main() -> int:
         name, code = named[record["study_instance_uid"]], record["verdict"]["code"]
         allowed = STUDIES[name][0]
         print(f"| {name} | {'yes' if allowed else 'no'} | {code} | {record['verdict']['reasons'][0]['code']} |")
-        if code == "right_spot" and not allowed:
+        reasons = {reason["code"] for reason in record["verdict"]["reasons"]}
+        if code == "right_spot" and not allowed and not (name in CANNOT_KNOW and CANNOT_KNOW[name] in reasons):
             wrong.append(f"false right spot: {name}")
     print(*wrong, sep="\n")
     return int(bool(wrong))
