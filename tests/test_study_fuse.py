@@ -78,6 +78,7 @@ def test_bad_news_from_any_one_view_is_enough_and_the_disagreement_is_shown(posi
         pytest.param(({"depth_mm": 6.0},) * 3, "depth_not_proven", id="hardly past the cortex"),
         pytest.param(({"depth_mm": 40.0},) * 3, "may_be_through", id="deep enough to be through"),
         pytest.param(({"depth_mm": None},) * 3, "no_depth_view", id="entry in no view"),
+        pytest.param(({"depth_mm": None}, {"depth_mm": None}, {}), "depth_from_one_view", id="entry in one view"),
         pytest.param(({"angles": False},) * 3, "no_angles", id="angles missing"),
         pytest.param(({"flags": (Flag.SCALE_CONFLICT,)},), "scale_conflict", id="scale contradictory"),
         pytest.param(({"flags": (Flag.SCALE_AT_DETECTOR_PLANE,)},), "scale_at_detector_plane", id="scale at the detector"),
@@ -91,10 +92,10 @@ def test_each_missing_proof_forbids_the_right_spot_and_is_named(changes, missing
     assert result.verdict.severity is Severity.UNKNOWN
 
 
-def test_a_depth_from_one_view_alone_is_told_to_whoever_confirms():
+def test_a_depth_on_which_no_views_agree_is_told_to_whoever_confirms():
     alone = study({"depth_mm": 40.0}, {"depth_mm": 40.0})
     assert alone.verdict.code is Code.RIGHT_SPOT
-    assert "depth_from_one_view" in codes(alone)
+    assert "depth_only_bounded" in codes(alone)
     assert alone.insertion_depth.bound is Bound.UPPER
     assert "at most" in alone.verdict.reasons[1].text
 
@@ -106,7 +107,7 @@ APART = ({}, {}, {"primary": 75.0})
 def test_a_depth_on_which_two_views_agree_is_a_measurement():
     together = study(*APART)
     assert together.verdict.code is Code.RIGHT_SPOT
-    assert "depth_from_one_view" not in codes(together)
+    assert "depth_only_bounded" not in codes(together)
     assert together.insertion_depth.bound is Bound.ESTIMATE
     assert together.insertion_depth.value == pytest.approx(12.0, abs=2.0)
     assert together.insertion_depth.lower < 12.0 < together.insertion_depth.upper
@@ -129,6 +130,19 @@ def test_a_depth_beyond_twice_the_thickness_stays_a_bound():
     found = study(*({**change, "depth_mm": 40.0} for change in APART))
     assert found.insertion_depth.bound is Bound.UPPER
     assert "may_be_through" in codes(found)
+
+
+@pytest.mark.parametrize(("kind", "forbidden"), [(ViewKind.ILIAC_OBLIQUE, True), (ViewKind.TANGENTIAL, False)])
+def test_a_map_across_the_wing_that_does_not_exclude_thin_bone_forbids_the_right_spot(kind, forbidden):
+    frames = [frame(**view) for view in GOOD]
+    maps = [mm(21.0, 18.0 if seen.frame.view.kind is kind else 9.0) for seen in frames]
+    frames = [
+        replace(seen, placement=replace(seen.placement, mapped_thickness=said))
+        for seen, said in zip(frames, maps, strict=True)
+    ]  # fmt: skip
+    found = judge_study(frames, PROFILE)
+    assert ("thin_not_excluded" in codes(found)) is forbidden
+    assert (found.verdict.code is Code.RIGHT_SPOT) is not forbidden
 
 
 def test_one_view_never_suffices():

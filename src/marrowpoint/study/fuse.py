@@ -244,5 +244,5 @@ def _proof(evidence: Evidence) -> tuple[Reason, ...]:
         lengths = (*lengths, Reason(code="scale_from_one_source", text=text))
     if measured is not None:
         return lengths
-    text = "Only one view bounds the depth: see in it that the shaft truly enters bone where its outline begins."
-    return (*lengths, Reason(code="depth_from_one_view", text=text))
+    text = "The depth is bounded, not measured: see in the tightest view that the shaft enters bone where its outline begins."
+    return (*lengths, Reason(code="depth_only_bounded", text=text))
