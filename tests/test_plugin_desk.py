@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import shutil
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from marrowpoint.assess import assess_frame
-from marrowpoint.read import read_frame, read_profile
+from marrowpoint.assessment import Provenance
+from marrowpoint.read import find_images, read_frame, read_profile
 from marrowpoint.review import Action, read_entries
 from marrowpoint.review.launch import ReviewRequest
 from marrowpoint.review.profiles import profile_form, save_profile
 from marrowpoint.review.session import State, list_frames
-from marrowpoint.verdict import Code
+from marrowpoint.runs.run import ContrastResult, Motion, RunAssessment
+from marrowpoint.verdict import Code, Verdict
 
 pytest.importorskip("psygnal", reason="napari is not installed")
 
@@ -23,6 +26,7 @@ import napari_marrowpoint
 from napari_marrowpoint import samples
 from napari_marrowpoint.desk import Desk
 from napari_marrowpoint.examples import CODES, examples
+from napari_marrowpoint.run_book import RunBook
 from napari_marrowpoint.scans import scans
 from napari_marrowpoint.shelf import KEPT
 from napari_marrowpoint.writer import write_frame
@@ -291,3 +295,54 @@ def test_a_folder_that_cannot_be_written_has_its_ledger_elsewhere(
     assert desk.decide(Action.ACCEPT)
     assert read_entries(desk.ledger_path)
     desk.close()
+
+
+def contrast_run(folder: Path) -> RunAssessment:
+    """What a run's book needs of a run: its frames, and that contrast was followed."""
+    reference = read_frame(next(iter(find_images([folder / "a.dcm"]))), 1, scale=PROFILE.scale).reference
+    contrast = ContrastResult(
+        onset=4, mask_frames=(0, 1), settled=0, tip=(50.0, 50.0), tip_is_needle=True, spreads=(), branches=(), peak=None,
+        unit="px", motion=Motion(largest_shift=0.0, unit="px", looked_at=9),
+    )  # fmt: skip
+    verdict = Verdict(code=Code.LOCAL_POOL, text="pools")
+    made_with = Provenance(marrowpoint="0", profile=PROFILE.label, profile_sha256=PROFILE.sha256, model_sha256=None)
+    return RunAssessment(references=(reference,), contrast=contrast, verdict=verdict, provenance=made_with)
+
+
+def test_a_target_survives_a_crash_and_is_signed_for_the_run_alone(folder: Path) -> None:
+    first, run = desk_on(folder), contrast_run(folder)
+    book = RunBook(first)
+    told: list[str] = []
+    first.told.connect(told.append)
+    book.set_target(np.array([(1.0, 1.0), (1.0, 40.0), (40.0, 20.0)]))
+    assert book.target is None and "No contrast was followed" in told[-1]
+    book.open(run)
+    book.set_target(np.array([(1.0, 1.0), (2.0, 2.0), (3.0, 3.0)]))
+    assert book.target is None and "no inside" in told[-1]
+    book.set_target(np.array([(1.0, 1.0), (1.0, 40.0), (40.0, 20.0)]))
+    book.set_target(np.array([(1.0, 1.0), (1.0, 60.0), (60.0, 20.0)]))
+    book.undo()
+    assert book.target[1].tolist() == [1.0, 40.0]
+    book.redo()
+    assert book.target[1].tolist() == [1.0, 60.0]
+    first.close()  # the window is gone, nothing was signed
+
+    second = RunBook(desk_on(folder))
+    second.open(run)
+    assert second.target[1].tolist() == [1.0, 60.0]
+    assert second.corrections.set_by("target") == "A. Reader"
+    assert second.can_undo
+    assert not second.decide(Action.ACCEPT, None), "accepted before it was known what comes of the target"
+    shown = replace(run, verdict=Verdict(code=Code.SPREAD_AT_TARGET, text="at the target"))
+    assert second.decide(Action.ACCEPT, shown)
+    (signed,) = second.entries()
+    assert (signed.action, signed.before.code, signed.after.code) == (Action.CORRECT, "local_pool", "spread_at_target")
+    assert [review.rater for review in second.reviews()] == ["A. Reader"]
+    assert not second.can_undo
+    assert not second.desk.row.reviews, "the run's decision is not the frame's"
+    other = RunBook(desk_on(folder, rater="B. Reader"))
+    other.open(run)
+    assert other.target is None, "what another person drew is theirs"
+    assert len(other.entries()) == 1
+    for each in (second, other):
+        each.desk.close()

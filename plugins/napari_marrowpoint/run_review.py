@@ -185,6 +185,7 @@ class RunReview(QObject):
     def _leave(self) -> None:
         self._stop.set()
         self._image, self.facts, self.run, self._told = None, None, None, None
+        self._subject = ""  # what the next run is about comes first
         if self.book is not None:
             self.book.close()
         for name in (BEFORE, SUBTRACTED, RUN, TARGET):
