@@ -89,6 +89,11 @@ def test_no_contrast_is_never_called_absent() -> None:
     assert verdict.code is Code.NO_CONTRAST_SEEN and verdict.severity is Severity.UNKNOWN
     assert "not: none" in verdict.text and result.least_density > 0
     assert any("Not seen is not absent" in reason.text for reason in verdict.reasons)
+    assert Flag.CHANGE_ELSEWHERE not in verdict.flags
+    # something that appears away from the tip is told, even where nothing at the tip is seen
+    elsewhere = judge_spread(replace(result, onset=9), PROFILE.run)
+    assert elsewhere.code is Code.NO_CONTRAST_SEEN and Flag.CHANGE_ELSEWHERE in elsewhere.flags
+    assert "frame 10" in elsewhere.reasons[0].text
 
 
 def test_target_and_bone_decide() -> None:

@@ -67,7 +67,14 @@ def _without_vein(
     if peak is None or peak.seen_area <= 0:
         text = "No contrast is seen to appear in this run; what was there before its first frame cannot be told."
         reasons.insert(0, Reason(code="no_contrast_seen", text=f"{text} {_least(result)}"))
-        return Verdict(code=Code.NO_CONTRAST_SEEN, text="No contrast seen (not: none)", flags=flags, reasons=tuple(reasons))
+        words = "No contrast seen (not: none)"
+        if result.onset is not None:
+            # a spread that begins beside the tip, or motion: nobody may read that nothing happens
+            words = "No contrast seen at the tip (not: none); something appears elsewhere"
+            text = f"From frame {result.onset + 1} something appears that does not hang together with the tip: look at it."
+            reasons.insert(0, Reason(code="change_elsewhere", text=text))
+            flags = tuple(dict.fromkeys((*flags, Flag.CHANGE_ELSEWHERE)))
+        return Verdict(code=Code.NO_CONTRAST_SEEN, text=words, flags=flags, reasons=tuple(reasons))
     code, text = _place(result, limits, peak.front, peak.in_bone, peak.in_target)
     reasons.insert(0, Reason(code=code.value, text=text))
     size = f"It covers {peak.area:.0f} {result.unit}\u00b2 ({peak.area_lower:.0f} to {peak.area_upper:.0f})"
