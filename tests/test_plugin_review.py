@@ -83,7 +83,7 @@ def test_a_sample_is_opened_corrected_undone_signed_and_found_again(viewer: Any,
     mouse, before = Mouse(review), found.placement.tip_to_cortex.value
     within = (
         1.1 / review.canvas.px_per_pixel
-    )  # the mouse knows whole pixels of the screen, where it presses and where it lets go
+    )  # it presses and lets go at whole pixels of the screen
     zoom = camera_of(viewer).zoom, tuple(camera_of(viewer).center)
     target = shifted(found.needle.tip, 12, -18)
     mouse.press(found.needle.tip)

@@ -10,7 +10,7 @@ from psygnal import Signal
 from marrowpoint.assessment import Assessment
 from marrowpoint.frame import Calibration, Frame, Points
 from marrowpoint.report.marks import doubtful_outline
-from marrowpoint.runs.pictures import RunPictures
+from marrowpoint.runs.run import RunAssessment
 from napari_marrowpoint.layers import (
     BEFORE,
     BONE,
@@ -183,8 +183,11 @@ class Canvas:
         )
         self._in_order()
 
-    def lay_pictures(self, pictures: RunPictures, stack: FrameStack) -> None:
-        """Lay the pictures of a followed run over its frames: before contrast, and each frame with that taken away."""
+    def lay_pictures(self, run: RunAssessment | None, stack: Any) -> None:
+        """Lay the pictures of a followed run over its frames, unless they lie there already."""
+        pictures = None if run is None else run.pictures
+        if pictures is None or SUBTRACTED in self.layers or not isinstance(stack, FrameStack):
+            return
         picture = self.layers[PICTURE]
         grey = {"contrast_limits": tuple(picture.contrast_limits), "colormap": picture.colormap}
         self.picture_over(BEFORE, pictures.before_as_frame, **grey)

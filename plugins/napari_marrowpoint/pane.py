@@ -75,6 +75,8 @@ class Pane(QWidget):
 
     def follow(self, event: Any = None) -> None:
         """Paint anew where something was drawn, and where it is to be drawn now."""
+        if not self.canvas.picture_shape[0]:
+            self.update()  # the words go with the picture
         old, self._covered = self._covered, self._boxes()
         for box in (*old, *self._covered):
             self.update(box.toAlignedRect())
@@ -134,7 +136,7 @@ class Pane(QWidget):
         self._small.setPixelSize(round(0.9 * size_px))
 
     def _write_words(self, painter: QPainter) -> None:
-        if self.words:
+        if self.words and self.canvas.picture_shape[0]:
             box = self.words_box()
             painter.fillRect(box.adjusted(-PAD_PX, -PAD_PX, PAD_PX, PAD_PX), SHADE)
             painter.setFont(self._small)

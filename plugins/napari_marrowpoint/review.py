@@ -126,7 +126,6 @@ class Review(QWidget):
         self.desk, self.analysis, self.tools = None, None, None
         self.list.model.empty()
         self.canvas.clear()
-        self.pane.tell("")
 
     def say(self, text: str) -> None:
         """A sentence in the line under the window and in the panel."""

@@ -32,7 +32,6 @@ from napari_marrowpoint.desk import Desk
 from napari_marrowpoint.layers import BEFORE, PICTURE, RUN, SUBTRACTED, TARGET, Line, followed_lines
 from napari_marrowpoint.run_book import RunBook
 from napari_marrowpoint.run_panel import RunPanel
-from napari_marrowpoint.stack import FrameStack
 from napari_marrowpoint.targets import target_marks
 from napari_marrowpoint.words import run_history, run_state
 
@@ -170,7 +169,7 @@ class RunReview(QObject):
     def _shown(self, shown: Any) -> None:
         if shown is not None and self._image is not None:
             self._follow()  # with another needle a run has another scale
-            self._lay_pictures()
+            self.canvas.lay_pictures(self.run, None if self.desk is None else self.desk.picture)
             if RUN not in self.canvas.layers:  # another scale takes it away; a pull of the needle does not
                 self._draw()
 
@@ -279,7 +278,7 @@ class RunReview(QObject):
         self.panel.tell(found.verdict, run_sentences(found))
         self._tell_book()
         self._show_curves()
-        self._lay_pictures()
+        self.canvas.lay_pictures(self.run, None if self.desk is None else self.desk.picture)
         self._draw()
         self.changed.emit()
 
@@ -301,14 +300,6 @@ class RunReview(QObject):
     def _choose_subject(self, name: str) -> None:
         self._subject = name
         self._show_curves()
-
-    def _lay_pictures(self) -> None:
-        """Lay the run's pictures over its frames, unless they lie there."""
-        pictures = None if self.run is None else self.run.pictures
-        stack = None if self.desk is None else self.desk.picture
-        if pictures is None or SUBTRACTED in self.canvas.layers or not isinstance(stack, FrameStack):
-            return
-        self.canvas.lay_pictures(pictures, stack)
 
     def _draw(self) -> None:
         """Outline of the contrast and the followed tip, in the frame on the screen."""
