@@ -33,6 +33,7 @@ HALF_SCORE, SCORE_STEP = 0.3, 0.07  # score at which a bar is a needle as often 
 WIDTH_DOUBT = 0.35  # log of found over declared width: display curve and scale are not exact
 WIDEST, WIDEST_STEP = 0.036, 0.003  # of the frame: an 8G needle in a 12 cm field; wider straight bars are bones and bolts
 LEAST_SD_PX = 0.15  # shafts are not straighter than that, nor pictures flatter
+OFF_AXIS = 0.06  # widths: facets and bevels leave the apex beside the axis, by 0 to 0.16 on five real points
 CLIPPED_RATIO = 1.4  # over clipped air only the core of a shaft is seen: the same shaft is this much wider beside it
 LONG, STICKS_OUT = 8.0, 4.0  # widths: a shaft is this long, or sticks out of its holder this far
 HELD = (
@@ -237,6 +238,7 @@ def _needle(exposure: Exposure, candidate: _Candidate, share: float) -> Needle:
     lever = abs(tip.along_px - (shaft.start_px + shaft.stop_px) / 2)
     # a clipped background hides the thin part of a tip
     along_sd = float(np.hypot(tip.sd_px, CLIPPED_SD * candidate.end.saturated * shaft.width_px))
+    off_axis = float(np.hypot(LEAST_SD_PX, OFF_AXIS * section.width_px))
     end_right = 1.0 / (1.0 + np.exp(-abs(candidate.margin)))
     if candidate.contradicted and abs(candidate.margin) < UNDECIDED:
         end_right *= CONTRADICTED
@@ -248,7 +250,7 @@ def _needle(exposure: Exposure, candidate: _Candidate, share: float) -> Needle:
         width_px=section.width_px,
         width_sd_px=section.width_sd_px,
         tip_sd_along_px=along_sd,
-        tip_sd_across_px=float(np.sqrt(shaft.across_sd_px**2 + (lever * shaft.angle_sd_rad) ** 2 + LEAST_SD_PX**2)),
+        tip_sd_across_px=float(np.sqrt(shaft.across_sd_px**2 + (lever * shaft.angle_sd_rad) ** 2 + off_axis**2)),
         length_px=abs(far - tip.along_px),
         confidence=float(shaft_right * end_right * share * seen),
     )
