@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from datetime import datetime
 from html.parser import HTMLParser
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -29,6 +30,7 @@ from marrowpoint.audit.typed import failure_facts
 from marrowpoint.case import Site
 from marrowpoint.verdict import Code
 
+needs_paper = pytest.mark.skipif(find_spec("reportlab") is None, reason="the report extra is not installed")
 HOSTILE = "<script>alert('x')</script>"
 
 
@@ -134,6 +136,7 @@ def test_hostile_text_stays_text(tmp_path):
     assert all(not name.startswith("on") for _, attributes in page.tags for name in attributes)
 
 
+@needs_paper
 def test_letters_of_every_kind(tmp_path):
     rows = [replace(sheet(1)[0], site="\N{BONE} крыло")]
     page = page_of(tmp_path, [frame("骨髄/Müller\N{RIGHT-TO-LEFT OVERRIDE}.dcm")], rows)
@@ -151,6 +154,7 @@ def test_identity_stands_nowhere_unless_asked_for(tmp_path):
     assert "Jane Doe, id 4711" in page_of(tmp_path / "told", imaged_sites(1), identify=True, **told).text
 
 
+@needs_paper
 def test_names_are_not_in_the_pdf_either(tmp_path, monkeypatch):
     # without compression a PDF's text can be read from its bytes
     monkeypatch.setattr("reportlab.rl_config.pageCompression", 0)
@@ -219,6 +223,7 @@ def test_pictures_that_are_gone_are_said_to_be(tmp_path):
     assert "Picture not shown here" in page.text
 
 
+@needs_paper
 def test_absurdly_long_text_still_makes_a_pdf(tmp_path):
     rows = [replace(sheet(1)[0], site="x" * 20_000, note="y" * 20_000)]
     write_report(tmp_path, material(tmp_path, imaged_sites(1), rows))
