@@ -8,7 +8,7 @@ from math import atan, degrees, exp
 import numpy as np
 import pytest
 
-from marrowpoint.phantom import ConeBeam, Display, HipBone, PhantomNeedle, Scene, render_scene
+from marrowpoint.phantom import ConeBeam, Display, Exposition, HipBone, PhantomNeedle, Scene, render_scene
 from marrowpoint.phantom.clutter import Ellipsoid
 from marrowpoint.phantom.march import march_bone, share_inside
 from marrowpoint.phantom.needle import needle_paths_mm
@@ -218,3 +218,12 @@ def test_two_views_agree_on_where_the_tip_is() -> None:
         normal += across
         right += across @ (scene.beam.source + np.asarray(scene.centre))
     assert np.linalg.solve(normal, right) == pytest.approx(scenes[0].needle.tip, abs=0.02)  # type: ignore[union-attr]
+
+
+def test_a_run_keeps_its_body_and_changes_its_noise() -> None:
+    beam = ConeBeam(shape=(96, 96), pitch_mm=205 / 96)
+    scene = Scene(beam=beam, exposition=Exposition(counts=1e6, electronic_counts=0.0), seed=3, noise_seed=0)
+    one, next_frame, other_body = (
+        render_scene(each).pixels.astype(float) for each in (scene, replace(scene, noise_seed=1), replace(scene, seed=4))
+    )
+    assert 0 < np.abs(one - next_frame).mean() < 0.1 * np.abs(one - other_body).mean()
