@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from build_audit import (
+    PROFILE,
     PROVENANCE,
     UID,
     ask,
@@ -27,6 +28,7 @@ from build_audit import (
 from marrowpoint.assessment import Provenance
 from marrowpoint.audit.facts import Reading
 from marrowpoint.audit.gather import gather_procedures
+from marrowpoint.audit.rules import judge_procedure
 from marrowpoint.frame import FrameReference
 from marrowpoint.report.run_record import run_record
 from marrowpoint.runs.run import ContrastResult, Motion, RunAssessment, RunTimes
@@ -299,6 +301,13 @@ def test_a26_where_the_path_is_not_known_well(value, expected, axis):
     assert outcome("A26", one_site(frame("a.dcm"), tip=record, depth=length(value))) == expected
     unknown = tip(0, 0, 0, axis=axis) | {"axis_sd_deg": None}
     assert outcome("A26", one_site(frame("a.dcm"), tip=unknown, depth=length(value))) == expected
+
+
+@pytest.mark.parametrize(("bound", "begin"), [("upper_bound", "at most 20.0 mm"), ("estimate", "20.0 mm")])
+def test_a26_tells_a_bound_from_a_measured_depth(bound, begin):
+    records = one_site(frame("a.dcm"), depth=length(20.0, bound=bound))
+    (found,) = [f for f in judge_procedure(procedure(records), PROFILE) if f.rule == "A26" and f.site is not None]
+    assert found.sentence.startswith(begin)
 
 
 def test_a26_without_depth_or_path():

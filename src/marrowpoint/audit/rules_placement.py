@@ -158,7 +158,8 @@ def _deep(position: PositionFacts, profile: Profile) -> Answer | None:
     if position.axis is not None and most > limits.straight_within_deg:
         path = "oblique path" if least > limits.straight_within_deg else "path straight in or oblique, not certain"
     shown = limits.path_limit_mm if least > limits.straight_within_deg else limits.straight_limit_mm
-    told = f"{depth.value:.1f} mm past the cortex ({depth.lower:.1f} to {depth.upper:.1f}), {path}; limit {shown:g} mm."
+    deep = f"{'at most ' if depth.bound is Bound.UPPER else ''}{depth.value:.1f} mm past the cortex"
+    told = f"{deep} ({depth.lower:.1f} to {depth.upper:.1f}), {path}; limit {shown:g} mm."
     if depth.upper < warning:
         return Answer(outcome=Outcome.PASS, sentence=told, site=position.site)
     # an upper bound, or a path that nobody knows, cannot prove that a needle went too deep
