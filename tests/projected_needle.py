@@ -1,4 +1,4 @@
-"""A needle over a soft background, for tests: a cylinder with a cone, shown through a log and blurred."""
+"""A needle over a soft background, for tests: a cylinder with a cone, in light that is blurred before its logarithm."""
 
 import cv2
 import numpy as np
@@ -17,8 +17,12 @@ def needle_picture(
     contrast=0.3,
     noise=0.015,
     seed=0,
+    soft=0.45,
 ):
-    """Attenuation 0..1 (float32); the axis runs from the tip along (sin, cos) of the angle."""
+    """Attenuation 0..1 (float32); the axis runs from the tip along (sin, cos) of the angle.
+
+    ``contrast`` is the fall of the logarithm of the light behind the middle of the shaft: the rest is scatter.
+    """
     fine = 3
     r, c = np.indices((shape[0] * fine, shape[1] * fine), dtype=np.float32)
     r, c = (r + 0.5) / fine - 0.5 - tip[0], (c + 0.5) / fine - 0.5 - tip[1]
@@ -28,10 +32,12 @@ def needle_picture(
     thickness = 2 * np.sqrt(np.clip(radius**2 - across**2, 0, None)) / width
     thickness = cv2.resize(thickness, shape[::-1], interpolation=cv2.INTER_AREA)
     rows, columns = np.indices(shape, dtype=np.float32)
-    soft = 0.45 + 0.1 * np.sin(rows / 170) + 0.08 * np.cos(columns / 140)
-    shown = soft + contrast * (1 - np.exp(-2 * thickness)) / (1 - np.exp(-2))
+    soft = soft + 0.1 * np.sin(rows / 170) + 0.08 * np.cos(columns / 140)
+    taken = (1 - np.exp(-2 * thickness)) / (1 - np.exp(-2))
+    light = np.exp(-soft) * (1 - (1 - np.exp(-contrast)) * taken)
     grain = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-    picture = cv2.GaussianBlur(shown.astype(np.float32), (0, 0), 1.0) + noise * cv2.GaussianBlur(grain, (0, 0), 0.6) * 2
+    picture = -np.log(cv2.GaussianBlur(light.astype(np.float32), (0, 0), 1.0))
+    picture = picture + noise * cv2.GaussianBlur(grain, (0, 0), 0.6) * 2
     return np.clip(picture, 0, 1).astype(np.float32)
 
 

@@ -12,6 +12,7 @@ from marrowpoint.fluoroscopy.shaft import Shaft
 
 WIDTH, SHAPE = 16.0, (160, 420)
 TIP = (80.0, 60.0)
+LEFT = 0.6  # light behind the middle of the shaft: scatter of one and a half primaries, blurred before the logarithm
 
 
 def picture(width_at, *, seed=0, noise=0.012):
@@ -22,9 +23,11 @@ def picture(width_at, *, seed=0, noise=0.012):
     radius = np.maximum(width_at(along), 1e-3) / 2 * np.clip(along / WIDTH, 0, 1)
     thickness = np.sqrt(np.clip(radius**2 - across**2, 0, None)) * 2 / WIDTH
     thickness = cv2.resize(thickness, SHAPE[::-1], interpolation=cv2.INTER_AREA)
-    shown = 0.45 + 0.35 * (1 - np.exp(-3 * thickness)) / (1 - np.exp(-3))
+    taken = (1 - np.exp(-3 * thickness)) / (1 - np.exp(-3))
+    light = np.exp(-0.45) * (1 - (1 - LEFT) * taken)
     grain = cv2.GaussianBlur(np.random.default_rng(seed).normal(size=SHAPE).astype(np.float32), (0, 0), 0.6) * 2
-    return np.clip(cv2.GaussianBlur(shown.astype(np.float32), (0, 0), 1.1) + noise * grain, 0, 1).astype(np.float32)
+    dark = -np.log(cv2.GaussianBlur(light.astype(np.float32), (0, 0), 1.1))
+    return np.clip(dark + noise * grain, 0, 1).astype(np.float32)
 
 
 def shaft(length=330.0, width=WIDTH):
@@ -84,6 +87,27 @@ def test_a_short_stub_may_be_front_only():
     assert abs(stub.width_px - WIDTH) < 2 * stub.width_sd_px
     long = fit_section(pixels, shaft(width=0.88 * WIDTH), at_stop=False)
     assert long.width_sd_px < 0.7 * stub.width_sd_px
+
+
+def test_a_short_stub_may_be_front_only_or_not_and_is_never_too_wide():
+    pictures = {share: picture(lambda s, share=share: share * WIDTH + 0 * s) for share in (1.0, 0.86)}
+    even, front = (
+        fit_section(pixels, shaft(length=60.0, width=share * WIDTH), at_stop=False) for share, pixels in pictures.items()
+    )
+    for stub in (even, front):
+        assert abs(stub.width_px - WIDTH) < 2 * stub.width_sd_px
+    # what lies behind a front is wider than it, never thinner
+    assert front.width_px > 1.03 * 0.86 * WIDTH
+
+
+def test_burnt_out_air_is_not_taken_for_perspective():
+    pixels = picture(lambda s: WIDTH + 0 * s)
+    air = np.clip((np.arange(SHAPE[1]) - TIP[1] - 90) / 80, 0, 1)[None, :]  # the air burns out away from the tip
+    burnt = np.clip((1 + 1.2 * air) * pixels - 1.2 * air, 0, 1).astype(np.float32)
+    course = follow_width(burnt, shaft(), at_stop=False)
+    assert (burnt[30:50, -100:] < 0.004).mean() > 0.2
+    assert abs(course.taper) < 3 * course.taper_sd
+    assert fit_section(burnt, shaft(), at_stop=False).width_px == pytest.approx(WIDTH, rel=0.05)
 
 
 def test_rows_in_burnt_out_air_do_not_make_a_shaft_thin():

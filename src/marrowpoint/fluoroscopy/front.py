@@ -27,6 +27,8 @@ STRENGTH = 0.4  # of that side's usual slope: less is a guide in front, or anoth
 LEAST_BLOCKS = 3  # at each of both widths
 LONGEST_RISE = 4  # blocks from one to the other
 LEAST_STEP, MOST_STEP = 0.06, 0.4  # of the thinner width: less is blur or perspective, more is another instrument
+BESIDE_SHAFT = 0.75  # widths from the mid-line: where the picture beside a shaft begins
+CLIPPED, CLIPPED_SHARE = 0.004, 0.2  # attenuation at which air is burnt out, and the share of a row's flank that may be
 SURE = 7.0  # standard deviations: neighbouring widths share their background
 BESIDE = 3.0  # widths of shaft before and behind a step that must differ by themselves
 CORRELATED = 3.0  # neighbouring widths that share their errors
@@ -89,6 +91,26 @@ def follow_width(attenuation: FloatImage, shaft: Shaft, *, at_stop: bool) -> Cou
     return Course(full_px=None, front_px=np.inf, taper=taper, taper_sd=PERSPECTIVE * float(np.sqrt(1 - known)))
 
 
+def burnt_out(strip: FloatImage, across: Floats, width_px: float) -> NDArray[np.bool_]:
+    """Rows of a strip beside which the picture is burnt out: the edges of a shaft are cut away with the air.
+
+    Parameters
+    ----------
+    strip : ndarray of shape (S, K), float32
+    across : ndarray of shape (K,), float64
+        Distance of its columns from the mid-line [px].
+    width_px : float
+        Width of the shaft [px].
+
+    Returns
+    -------
+    ndarray of shape (S,), bool
+    """
+    flanks = [sign * across > BESIDE_SHAFT * width_px for sign in (-1.0, 1.0)]
+    clipped = np.maximum(*((strip[:, flank] < CLIPPED).mean(1) for flank in flanks))
+    return np.asarray(clipped > CLIPPED_SHARE)
+
+
 def _step(place: Floats, width: Floats, block: float, beside: float) -> tuple[float, float] | None:
     """Where a step of the width begins and is complete; None where an even taper explains the widths."""
     starts, stops = _steps(place, block)
@@ -135,7 +157,7 @@ def _widths(attenuation: FloatImage, shaft: Shaft, block: float, *, at_stop: boo
     strip = sample_strip(attenuation, shaft.origin, shaft.axis, end + inward * along, across)
     slope = np.gradient(strip.reshape(count, rows, -1).mean(1), STEP_PX, axis=1)
     kernel = np.exp(-0.5 * ((across[:, None] - across[None, :]) / max(0.9, EDGE_BLUR * shaft.width_px)) ** 2)
-    total, good = np.zeros(count), np.ones(count, np.bool_)
+    total, good = np.zeros(count), ~burnt_out(strip, across, shaft.width_px).reshape(count, rows).any(1)
     for sign in (-1.0, 1.0):
         near = np.flatnonzero(np.abs(sign * across - half) < SEARCH * half + 1.0)
         strength = -sign * (slope @ kernel[:, near])

@@ -13,10 +13,11 @@ from marrowpoint.fluoroscopy.candidates import PIECE_PX, STUB_PX, WORK_SIDE_PX, 
 from marrowpoint.fluoroscopy.disc import find_disc
 from marrowpoint.fluoroscopy.ends import NEAR_EXIT, End, look_at_end, tip_margin
 from marrowpoint.fluoroscopy.islands import find_island
+from marrowpoint.fluoroscopy.point import fit_point
 from marrowpoint.fluoroscopy.reach import lengthen, tip_seen
 from marrowpoint.fluoroscopy.section import Section, fit_section
 from marrowpoint.fluoroscopy.shaft import MOST_SUPPORT, TOLL, Shaft, fit_shaft
-from marrowpoint.fluoroscopy.tip import MOST_POINT, Tip, fit_tip
+from marrowpoint.fluoroscopy.tip import MOST_POINT, Tip
 from marrowpoint.fluoroscopy.witness import agreement, shaft_seen, tip_heat
 from marrowpoint.needle import Needle
 
@@ -214,7 +215,7 @@ def _judge(exposure: Exposure, shaft: Shaft, bar: Bar, prior: BonePrior | None, 
 def _tip(exposure: Exposure, shaft: Shaft, *, at_stop: bool) -> tuple[Shaft, Section, Tip]:
     shaft = lengthen(exposure, shaft, at_stop=at_stop)
     section = fit_section(exposure.attenuation, shaft, at_stop=at_stop)
-    return shaft, section, fit_tip(exposure.attenuation, shaft, section, at_stop=at_stop)
+    return shaft, section, fit_point(exposure.attenuation, shaft, section, at_stop=at_stop)
 
 
 def _with_points(exposure: Exposure, candidate: _Candidate) -> _Candidate:

@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marrowpoint.edges import sample_strip
-from marrowpoint.fluoroscopy.section import Section, shown
+from marrowpoint.fluoroscopy.section import Section
+from marrowpoint.fluoroscopy.shadow import logged, shown
 from marrowpoint.fluoroscopy.shaft import Shaft
 from marrowpoint.frame import FloatImage
 
 Floats = NDArray[np.float32]
 
-CONES = (0.0, 0.3, 0.5, 0.7, 1.0, 1.5)  # tried lengths of the cone, in needle diameters; 0 = blunt
+CONES = (0.0, 0.3, 0.5, 0.7, 1.0, 1.4, 1.8)  # tried lengths of the cone, in diameters (thin needles: nearly two); 0 = blunt
 LEANS_DEG = (90.0, 60.0, 45.0, 35.0, 27.0, 20.0)  # tried angles between needle and beam
 SHAPES = tuple((cone, lean) for cone in CONES for lean in LEANS_DEG)
 LEAST_POINT, MOST_POINT = 0.5, 4.0  # cone of a point; limit of its log evidence: real ends are neither cones nor flat
@@ -185,10 +186,10 @@ def _model(s: NDArray[np.float64], data: _Data, shape: tuple[float, float]) -> F
     fr, fc = rows[:, None] - r0, columns[None, :] - c0
     value = (thickness[r0, c0] * (1 - fr) + thickness[r0 + 1, c0] * fr) * (1 - fc)
     value += (thickness[r0, c0 + 1] * (1 - fr) + thickness[r0 + 1, c0 + 1] * fr) * fc
-    bright = shown(value, data.section.curve).astype(np.float32)
+    dark = shown(value, data.section.curve)
     blur = max(0.4, data.section.blur_px / data.step)
-    smooth = np.asarray(cv2.GaussianBlur(bright, (9, 9), blur, borderType=cv2.BORDER_REPLICATE), np.float32)
-    return smooth * data.texture[None, :]
+    smooth = np.asarray(cv2.GaussianBlur(dark, (9, 9), blur, borderType=cv2.BORDER_REPLICATE), np.float64)
+    return np.asarray(logged(smooth, data.section.floor), np.float32) * data.texture[None, :]
 
 
 @cache
