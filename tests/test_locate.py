@@ -161,4 +161,6 @@ def test_marked_tips_of_real_frames():
         x, y = tips[number]
         assert np.hypot(needle.tip[0] - y, needle.tip[1] - x) * 0.153 < 1.0
         if number in ("0024", "0035", "0038"):  # the ground end of 0020 is thinner, the lateral view 0029 is more magnified
-            assert needle.width_px == pytest.approx(16.3, rel=0.08)
+            # 16.3 px are a half-height width, which loses 6.7 to 9.9 % of shafts of that size on frames with exact truth
+            assert needle.width_px == pytest.approx(16.3 / (1 - 0.083), rel=0.06)
+            assert abs(needle.width_px - 16.3) < 2 * needle.width_sd_px
