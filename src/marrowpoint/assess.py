@@ -17,6 +17,7 @@ from marrowpoint.fluoroscopy.field import find_exposure
 from marrowpoint.fluoroscopy.locate import locate_needle
 from marrowpoint.fluoroscopy.prior import BoneNetwork, infer_prior
 from marrowpoint.fluoroscopy.segment import segment_bone
+from marrowpoint.fluoroscopy.surroundings import tip_code
 from marrowpoint.frame import Calibration, Frame
 from marrowpoint.judge import doubtful_needle, judge_frame, not_assessable, trusted_lengths
 from marrowpoint.measure import measure_placement
@@ -150,6 +151,8 @@ def _assess_fluoroscopy(start: Assessment, profile: Profile, network: BoneNetwor
         done = replace(done, needle=needle)
         rung = None if diameter_mm is None else spacing_from_needle(needle, diameter_mm, profile.scale)
         done = replace(done, calibration=fitting_the_field(reconcile(frame.header_spacing, rung), exposure))
+        if prior is not None and done.calibration.spacing is not None:
+            done = replace(done, tip_code=tip_code(prior, needle, done.calibration.spacing))
         cortex = start.cortex or segment_bone(exposure, needle, prior)
         done = replace(done, cortex=cortex)
         placement = measure_placement(cortex, needle, done.calibration, profile)

@@ -41,6 +41,9 @@ class Assessment:
     calibration : Calibration
         Scale in use, also where there is no placement.
     placement : Placement or None
+    tip_code : tuple of float
+        What the learned prior shows around the tip, for the views of a study to be read together (`study.place`); empty where
+        it is not known, as after a person moved the needle.
     verdict : Verdict
     provenance : Provenance
     """
@@ -53,6 +56,7 @@ class Assessment:
     cortex: Cortex | None = None
     calibration: Calibration
     placement: Placement | None = None
+    tip_code: tuple[float, ...] = ()
     verdict: Verdict
     provenance: Provenance
 
@@ -84,6 +88,8 @@ class StudyAssessment:
         Needle past the entry cortex, foreshortening taken out [mm]; its bound says whether it is measured, or at most so much.
     bone_thickness : Measurement or None
         Thickness at the tip, pooled over the views [mm].
+    thick_bone_chance : float or None
+        Chance that the tip lies in thick bone, from its surroundings in all views together; None where that cannot be read.
     """
 
     study_instance_uid: str
@@ -98,3 +104,4 @@ class StudyAssessment:
     shaft_axis_sd_deg: float | None = None
     insertion_depth: Measurement | None = None
     bone_thickness: Measurement | None = None
+    thick_bone_chance: float | None = None

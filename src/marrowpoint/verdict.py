@@ -62,6 +62,7 @@ class Flag(StrEnum):
     OUT_OF_PLANE = "out_of_plane"
     SECOND_VIEW_NEEDED = "second_view_needed"
     AWAITING_CONFIRMATION = "awaiting_confirmation"
+    NOT_IN_THICK_BONE = "not_in_thick_bone"
     LEAK_ALONG_NEEDLE = "leak_along_needle"
     CHANGE_ELSEWHERE = "change_elsewhere"
     TIMES_UNKNOWN = "times_unknown"
@@ -101,6 +102,10 @@ CAVEATS = frozenset(
 )  # fmt: skip
 
 
+# beside one of these an open verdict is bad news all the same
+ALARMS = frozenset({Flag.NOT_IN_THICK_BONE})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
     """Why a verdict was given: a stable code and a sentence with the numbers."""
@@ -132,6 +137,8 @@ class Verdict:
 
     @property
     def severity(self) -> Severity:
-        """How this verdict is coloured: good news with a caveat is a caution."""
+        """How this verdict is coloured: good news with a caveat is a caution, an open verdict with an alarm a problem."""
         severity = SEVERITY[self.code]
+        if ALARMS & set(self.flags):
+            return Severity.PROBLEM
         return Severity.CAUTION if severity is Severity.GOOD and CAVEATS & set(self.flags) else severity

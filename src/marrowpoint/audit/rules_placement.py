@@ -91,7 +91,7 @@ def verdict_per_site(procedure: ProcedureFacts, profile: Profile) -> Iterator[An
 
 
 def _placed(position: PositionFacts) -> Outcome:
-    if position.verdict.code in WRONG:
+    if position.verdict.code in WRONG or Flag.NOT_IN_THICK_BONE in position.verdict.flags:
         return Outcome.FAIL
     if position.verdict.code in DOUBTFUL or CAUTIONS & set(position.verdict.flags):
         return Outcome.WARN
@@ -105,7 +105,10 @@ def share_not_assessable(procedure: ProcedureFacts, profile: Profile) -> Iterato
         yield Answer(outcome=Outcome.NOT_ASSESSABLE, sentence="No needle position in the files given.")
         return
     silent = sum(position.verdict.code is Code.NOT_ASSESSABLE for position in positions)
-    open_ = sum(position.verdict.code is Code.INDETERMINATE for position in positions)
+    open_ = sum(
+        position.verdict.code is Code.INDETERMINATE and Flag.NOT_IN_THICK_BONE not in position.verdict.flags
+        for position in positions
+    )
     text = f"{silent} of {len(positions)} imaged sites not assessable, {open_} more undecided."
     if silent == len(positions):
         yield Answer(outcome=Outcome.FAIL, sentence=text)

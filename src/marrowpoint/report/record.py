@@ -107,6 +107,7 @@ def study_record(study: StudyAssessment) -> Record:
             "insertion_depth": _measurement(study.insertion_depth),
             "bone_thickness": _measurement(study.bone_thickness),
         },
+        "thick_bone_chance": _number(study.thick_bone_chance, 4),
         "verdict": verdict_record(study.verdict),
         "provenance": _provenance(study.provenance),
     }

@@ -38,6 +38,7 @@ FLAG_WORDS: dict[Flag, str] = {
     Flag.OUT_OF_PLANE: "needle leaves the picture plane",
     Flag.SECOND_VIEW_NEEDED: "second view needed",
     Flag.AWAITING_CONFIRMATION: "awaits a person's confirmation",
+    Flag.NOT_IN_THICK_BONE: "no thick bone around the tip",
     Flag.LEAK_ALONG_NEEDLE: "contrast runs back along the needle",
     Flag.CHANGE_ELSEWHERE: "something else changed in the field",
     Flag.TIMES_UNKNOWN: "frame times not known",

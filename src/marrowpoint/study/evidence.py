@@ -13,8 +13,10 @@ from marrowpoint.profile import Profile
 from marrowpoint.study.depth import Depth, measured_depth, true_depth
 from marrowpoint.study.geometry import separation_deg
 from marrowpoint.study.group import zero_view_of
+from marrowpoint.study.place import packaged_reader
 from marrowpoint.study.same import is_same_picture
 from marrowpoint.study.sight import sight_of
+from marrowpoint.study.surroundings import thick_bone
 from marrowpoint.study.thickness import Fusion, Reading, fused_thickness, packaged_fusion, pooled_thickness
 from marrowpoint.study.triangulate import Shaft, TipPoint, triangulate_shaft, triangulate_tip
 from marrowpoint.verdict import Code, Reason
@@ -45,6 +47,9 @@ class Evidence:
         Pooled over the views that can see it [mm].
     complementary : bool
         Whether two of the views complement each other.
+    thick_logit : float or None
+        Logit of the chance that the tip lies in thick bone, from its surroundings in all views (`study.place`); None where
+        fewer than two views can be read, or not all that is needed is known.
     """
 
     adequate: tuple[Assessment, ...]
@@ -55,6 +60,7 @@ class Evidence:
     depth: Depth | None
     thickness: Measurement | None
     complementary: bool
+    thick_logit: float | None = None
 
     @property
     def usable(self) -> tuple[Assessment, ...]:
@@ -104,6 +110,7 @@ def gather(assessments: Sequence[Assessment], profile: Profile) -> Evidence:
         depth=depth,
         thickness=thickness,
         complementary=_complementary(usable, profile),
+        thick_logit=thick_bone(seen, shaft, packaged_reader(), profile),
     )
 
 

@@ -14,6 +14,7 @@ from marrowpoint.profile import Profile
 from marrowpoint.study.evidence import Evidence, certain_side, frame_name, gather, said
 from marrowpoint.study.geometry import separation_deg
 from marrowpoint.study.group import group_positions, zero_view_of
+from marrowpoint.study.place import EXCLUDED, chance_of
 from marrowpoint.study.rightspot import missing_for_right_spot
 from marrowpoint.study.sight import sight_of
 from marrowpoint.verdict import Code, Flag, Reason, Verdict
@@ -25,6 +26,8 @@ TEXTS = {
     Code.THIN_BONE: "In thin bone: wrong spot",
     Code.RIGHT_SPOT: "Consistent with the right spot in all views; a person must confirm",
 }
+
+NOT_THICK = "Not the right spot: the tip lies in no thick bone, but in thin bone or outside of it"
 
 # frame verdicts that settle the study, in the order they are asked
 DECISIVE = {
@@ -128,6 +131,7 @@ def _judge(
         shaft_axis_sd_deg=None if shaft is None else shaft.sd_deg,
         insertion_depth=None if depth is None else depth.told,
         bone_thickness=None if evidence is None else evidence.thickness,
+        thick_bone_chance=None if evidence is None or evidence.thick_logit is None else chance_of(evidence.thick_logit),
         provenance=frames[0].provenance,
     )
 
@@ -183,12 +187,24 @@ def _verdict(evidence: Evidence, profile: Profile) -> Verdict:
     if depth is not None and depth.smallest.upper < profile.study.depth_from_mm:
         reason = Reason(code="insertion_depth", text=f"Past the cortex by at most {depth.smallest}.")
         return Verdict(code=Code.AT_CORTEX, text=TEXTS[Code.AT_CORTEX], flags=flags, reasons=(reason, *shown))
+    if evidence.thick_logit is not None and evidence.thick_logit <= EXCLUDED:
+        reasons = (_no_thick_bone(evidence.thick_logit, profile), *shown)
+        return Verdict(code=Code.INDETERMINATE, text=NOT_THICK, flags=(*flags, Flag.NOT_IN_THICK_BONE), reasons=reasons)
     missing = (*_one_view_twice(evidence, profile), *missing_for_right_spot(evidence, profile))
     if missing:
         text = f"Cannot tell: {missing[0].text}"
         return Verdict(code=Code.INDETERMINATE, text=text, flags=flags, reasons=(*missing, *shown))
     flags = (*flags, Flag.AWAITING_CONFIRMATION)
     return Verdict(code=Code.RIGHT_SPOT, text=TEXTS[Code.RIGHT_SPOT], flags=flags, reasons=(*_proof(evidence), *shown))
+
+
+def _no_thick_bone(logit: float, profile: Profile) -> Reason:
+    thick_mm = profile.verdict.thick_from_mm
+    text = (
+        f"What all views show around the tip leaves a chance of {max(chance_of(logit), 0.001):.1%} for bone of "
+        f"{thick_mm:.1f} mm and more there: thin or marginal bone, or a tip outside of the bone. Which, the views do not settle."
+    )
+    return Reason(code="no_thick_bone", text=text)
 
 
 def _frame_reasons(evidence: Evidence) -> tuple[Reason, ...]:
