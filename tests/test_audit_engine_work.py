@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pytest
 from drawn import drawn_assessment
 
+import marrowpoint
+from marrowpoint.audit.task import program_fingerprint
 from marrowpoint.audit.work import THIN_GRID_MM, _thin_distances
 from marrowpoint.cortex import ThicknessMap
 from marrowpoint.thickness import nearest_thin
@@ -30,3 +34,15 @@ def test_the_way_to_thin_bone_is_the_one_that_is_measured() -> None:
     assert _thin_distances(assessment, replace(cortex, thickness=thickness), needle) == tuple(expected)
     bare = replace(thickness, median_mm=np.zeros_like(median))
     assert _thin_distances(assessment, replace(cortex, thickness=bare), needle) == ()
+
+
+def test_another_model_is_another_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "__init__.py").write_text("")
+    model = tmp_path / "models/reader.npz"
+    monkeypatch.setattr(marrowpoint, "__file__", str(tmp_path / "__init__.py"))
+    model.write_bytes(b"one")
+    before = program_fingerprint.__wrapped__()
+    assert program_fingerprint.__wrapped__() == before
+    model.write_bytes(b"two")
+    assert program_fingerprint.__wrapped__() != before

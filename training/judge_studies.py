@@ -22,7 +22,7 @@ from marrowpoint.profile import Profile
 from marrowpoint.read import read_profile
 from marrowpoint.study import evidence, judge_study
 from marrowpoint.study.thickness import Fusion
-from marrowpoint.verdict import Code
+from marrowpoint.verdict import Code, Flag
 
 # reasons that are told, not asked for
 SHOWN = {"view", "frame_not_assessable", "views_disagree", "duplicate_picture", "same_picture"}
@@ -68,7 +68,8 @@ def main() -> None:
             thick = truth["thickness_mm"] >= profile.verdict.thick_from_mm
             place = truth["kind"] if truth["kind"] not in ("marrow", "thin") else "thick bone" if thick else "thinner bone"
             verdict = judge_study(frames, profile).verdict if frames else None
-            said[place][verdict.code.value if verdict else "tip in no field"] += 1
+            excluded = verdict is not None and Flag.NOT_IN_THICK_BONE in verdict.flags
+            said[place]["no thick bone" if excluded else verdict.code.value if verdict else "tip in no field"] += 1
             if verdict and verdict.code is Code.INDETERMINATE:
                 codes = {reason.code for reason in verdict.reasons} - SHOWN
                 missing.update(codes if place == "thick bone" else ())

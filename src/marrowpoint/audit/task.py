@@ -185,10 +185,10 @@ A_STILL_RUN = A_RUN + 1  # the same for the run that a still begins
 
 @cache
 def program_fingerprint() -> str:
-    """Version and a hash of the package's own source: results of two programs never mix."""
+    """Version and a hash of the package's own source and models: results of two programs never mix."""
     root = Path(marrowpoint.__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted([*root.rglob("*.py"), *root.glob("models/*")]):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return f"{marrowpoint_version()}+{digest.hexdigest()[:16]}"
 

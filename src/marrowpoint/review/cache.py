@@ -148,7 +148,7 @@ def program_sha256() -> str:
     """Hash of the program's version and of the state of its own files, which change between versions while it is written."""
     home = Path(marrowpoint.__file__).parent
     state = [marrowpoint_version()]
-    for path in sorted(home.rglob("*.py")):
+    for path in sorted([*home.rglob("*.py"), *home.glob("models/*")]):
         found = path.stat()
         state.append(f"{path.relative_to(home).as_posix()} {found.st_size} {found.st_mtime_ns}")
     return sha256("\n".join(state).encode()).hexdigest()

@@ -202,7 +202,7 @@ def _no_thick_bone(logit: float, profile: Profile) -> Reason:
     thick_mm = profile.verdict.thick_from_mm
     text = (
         f"What all views show around the tip leaves a chance of {max(chance_of(logit), 0.001):.1%} for bone of "
-        f"{thick_mm:.1f} mm and more there: thin or marginal bone, or a tip outside of the bone. Which, the views do not settle."
+        f"{thick_mm:.1f} mm and more there: thin or marginal bone, or a tip outside of it. Which, the views do not settle."
     )
     return Reason(code="no_thick_bone", text=text)
 
