@@ -123,7 +123,7 @@ STUDIES = (
     _column("tip_residual_mm", "tip_3d.residual_mm", "number", "Root-mean-square distance of its rays from it.", "mm"),
     *_measured("insertion_depth", "Needle past the entry cortex, foreshortening taken out"),
     *_measured("bone_thickness", "Thickness at the tip, pooled over the views"),
-    _column("thick_bone_chance", "thick_bone_chance", "number", "Chance that the tip lies in thick bone, as all views show it."),
+    _column("thick_bone_chance", "thick_bone_chance", "number", "Chance that the tip lies in thick bone, by all views."),
     *VERDICT,
     *PROVENANCE,
 )

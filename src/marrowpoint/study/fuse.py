@@ -11,12 +11,13 @@ from itertools import combinations
 from marrowpoint.assessment import Assessment, StudyAssessment
 from marrowpoint.case import Site
 from marrowpoint.profile import Profile
-from marrowpoint.study.evidence import Evidence, certain_side, frame_name, gather, said
+from marrowpoint.study.evidence import Evidence, frame_name, gather, said
 from marrowpoint.study.geometry import separation_deg
 from marrowpoint.study.group import group_positions, zero_view_of
 from marrowpoint.study.place import EXCLUDED, chance_of
 from marrowpoint.study.rightspot import missing_for_right_spot
 from marrowpoint.study.sight import sight_of
+from marrowpoint.study.words import disagreement, no_thick_bone, proof, view_reasons
 from marrowpoint.verdict import Code, Flag, Reason, Verdict
 
 TEXTS = {
@@ -175,12 +176,12 @@ def _verdict(evidence: Evidence, profile: Profile) -> Verdict:
         none = Reason(code="no_adequate_view", text="no view of this needle position could be assessed.")
         return _refused((none, *evidence.dropped))
     flags = tuple(flag for flag in SHARED_FLAGS if any(flag in frame.verdict.flags for frame in evidence.usable))
-    shown = (*_frame_reasons(evidence), *evidence.dropped)
+    shown = (*view_reasons(evidence), *evidence.dropped)
     for code, named in DECISIVE.items():
         telling = [frame for frame in evidence.usable if said(frame) is code]
         # one wide interval alone proves nothing: every fourth that said outside in held-out hips was on a wrong outline
         if len(telling) > 1 or any(frame in evidence.adequate for frame in telling):
-            reasons = (*_disagreement(evidence, telling), *shown)
+            reasons = (*disagreement(evidence, telling), *shown)
             where = ", ".join(frame_name(frame) for frame in telling)
             return Verdict(code=named, text=f"{TEXTS[named]} ({where})", flags=flags, reasons=reasons)
     depth = evidence.depth
@@ -188,51 +189,14 @@ def _verdict(evidence: Evidence, profile: Profile) -> Verdict:
         reason = Reason(code="insertion_depth", text=f"Past the cortex by at most {depth.smallest}.")
         return Verdict(code=Code.AT_CORTEX, text=TEXTS[Code.AT_CORTEX], flags=flags, reasons=(reason, *shown))
     if evidence.thick_logit is not None and evidence.thick_logit <= EXCLUDED:
-        reasons = (_no_thick_bone(evidence.thick_logit, profile), *shown)
+        reasons = (no_thick_bone(evidence.thick_logit, profile), *shown)
         return Verdict(code=Code.INDETERMINATE, text=NOT_THICK, flags=(*flags, Flag.NOT_IN_THICK_BONE), reasons=reasons)
     missing = (*_one_view_twice(evidence, profile), *missing_for_right_spot(evidence, profile))
     if missing:
         text = f"Cannot tell: {missing[0].text}"
         return Verdict(code=Code.INDETERMINATE, text=text, flags=flags, reasons=(*missing, *shown))
     flags = (*flags, Flag.AWAITING_CONFIRMATION)
-    return Verdict(code=Code.RIGHT_SPOT, text=TEXTS[Code.RIGHT_SPOT], flags=flags, reasons=(*_proof(evidence), *shown))
-
-
-def _no_thick_bone(logit: float, profile: Profile) -> Reason:
-    thick_mm = profile.verdict.thick_from_mm
-    text = (
-        f"What all views show around the tip leaves a chance of {max(chance_of(logit), 0.001):.1%} for bone of "
-        f"{thick_mm:.1f} mm and more there: thin or marginal bone, or a tip outside of it. Which, the views do not settle."
-    )
-    return Reason(code="no_thick_bone", text=text)
-
-
-def _frame_reasons(evidence: Evidence) -> tuple[Reason, ...]:
-    """What each view said, so that disagreement is seen."""
-    answered = tuple(
-        Reason(code="view", text=f"{frame_name(frame)} ({frame.frame.view.kind}): {frame.verdict.text}.")
-        for frame in evidence.adequate
-    )
-    return (*answered, *(_wide_reason(frame) for frame in evidence.wide))
-
-
-def _wide_reason(frame: Assessment) -> Reason:
-    assert frame.placement is not None
-    side = "inside" if certain_side(frame) > 0 else "outside"
-    text = (
-        f"{frame_name(frame)} ({frame.frame.view.kind}): {side} the outline by {frame.placement.tip_to_cortex}, "
-        "too uncertain for a verdict of its own."
-    )
-    return Reason(code="view", text=text)
-
-
-def _disagreement(evidence: Evidence, telling: Sequence[Assessment]) -> tuple[Reason, ...]:
-    others = [frame for frame in evidence.usable if said(frame) is not said(telling[0])]
-    if not others:
-        return ()
-    names = ", ".join(frame_name(frame) for frame in others)
-    text = f"{names} did not show it; a projection inside the outline does not prove the opposite."
-    return (Reason(code="views_disagree", text=text),)
+    return Verdict(code=Code.RIGHT_SPOT, text=TEXTS[Code.RIGHT_SPOT], flags=flags, reasons=(*proof(evidence), *shown))
 
 
 def _one_view_twice(evidence: Evidence, profile: Profile) -> tuple[Reason, ...]:
@@ -244,21 +208,3 @@ def _one_view_twice(evidence: Evidence, profile: Profile) -> tuple[Reason, ...]:
     if len(sights) == len(evidence.usable) and max(beams) <= profile.study.same_view_within_deg:
         return (Reason(code="one_view_twice", text=f"all {len(sights)} frames show the same view: another view is needed."),)
     return ()
-
-
-def _proof(evidence: Evidence) -> tuple[Reason, ...]:
-    assert evidence.depth is not None
-    assert evidence.thickness is not None
-    thickness, bound, measured = evidence.thickness, evidence.depth.smallest, evidence.depth.estimate
-    told = f"at most {bound} ({bound.method})" if measured is None else f"{measured} ({measured.method})"
-    lengths: tuple[Reason, ...] = (
-        Reason(code="bone_thickness", text=f"Bone at the tip {thickness} thick ({thickness.method})."),
-        Reason(code="insertion_depth", text=f"Past the entry cortex {told}."),
-    )
-    if all(len(frame.calibration.rungs) < 2 for frame in evidence.usable):
-        text = "Nothing checks the scale but one source: see that the needle declared, or the header, is right."
-        lengths = (*lengths, Reason(code="scale_from_one_source", text=text))
-    if measured is not None:
-        return lengths
-    text = "The depth is bounded, not measured: see in the tightest view that the shaft enters bone where its outline begins."
-    return (*lengths, Reason(code="depth_only_bounded", text=text))
