@@ -27,6 +27,7 @@ from marrowpoint.case import Site
 from marrowpoint.fluoroscopy.prior import load_network
 from marrowpoint.measurement import Bound
 from marrowpoint.read import find_images, read_profile
+from marrowpoint.verdict import Flag
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ def print_figures(results: list[tuple[Study, StudyAssessment]]) -> None:
     """Verdicts by true placement, then lengths."""
     table: dict[str, Counter[str]] = defaultdict(Counter)
     for study, said in results:
-        table[study.placement][said.verdict.code.value] += 1
+        excluded = Flag.NOT_IN_THICK_BONE in said.verdict.flags
+        table[study.placement]["no thick bone" if excluded else said.verdict.code.value] += 1
     for placement, counts in sorted(table.items()):
         print(f"{placement:9}", ", ".join(f"{code} {count}" for code, count in counts.most_common()))
     unsafe = [s.name for s, said in results if said.verdict.code.value == "right_spot" and s.placement != "marrow"]

@@ -132,6 +132,15 @@ def test_a_depth_beyond_twice_the_thickness_stays_a_bound():
     assert "may_be_through" in codes(found)
 
 
+@pytest.mark.parametrize(("u_mm", "forbidden"), [(1.0, False), (6.0, True)])
+def test_a_depth_that_may_be_more_than_the_bone_is_thick_forbids_the_right_spot(u_mm, forbidden):
+    frames = []
+    for seen in (frame(**view, depth_mm=12.0, thickness_mm=16.0) for view in GOOD):
+        depth = mm(seen.placement.insertion_depth.value, u_mm, Bound.LOWER)
+        frames.append(replace(seen, placement=replace(seen.placement, insertion_depth=depth)))
+    assert ("may_be_through" in codes(judge_study(frames, PROFILE))) == forbidden
+
+
 @pytest.mark.parametrize(("kind", "forbidden"), [(ViewKind.ILIAC_OBLIQUE, True), (ViewKind.TANGENTIAL, False)])
 def test_a_map_across_the_wing_that_does_not_exclude_thin_bone_forbids_the_right_spot(kind, forbidden):
     frames = [frame(**view) for view in GOOD]

@@ -144,8 +144,11 @@ def _depth(evidence: Evidence, profile: Profile) -> Iterator[Reason]:
         text = f"Depth past the cortex is at most {found}; {limits.depth_from_mm:.0f} mm must be certain."
         yield Reason(code="depth_not_proven", text=text)
     # the value is an upper bound already: no outline can show the needle shallower than it is
-    run = float("inf") if evidence.thickness is None else limits.depth_per_thickness * evidence.thickness.value
-    if found.value > min(run, limits.deepest_mm):
+    thickness_mm = float("inf") if evidence.thickness is None else evidence.thickness.value
+    run = limits.depth_per_thickness * thickness_mm
+    # each view bounds the depth: what the tightest upper limit allows may not be more than the bone is thick
+    allowed_mm = min(view.upper for view in depth.views if view is not None)
+    if found.value > min(run, limits.deepest_mm) or allowed_mm > thickness_mm:
         text = (
             f"The needle may lie {found} deep along its shaft; beyond {min(run, limits.deepest_mm):.0f} mm it may have come "
             "out through the far cortex, which no outline shows. Check with a view along the needle."
