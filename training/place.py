@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -29,6 +30,7 @@ CODE, HIDDEN, CHANNELS, SCALARS = 24, 48, (16, 24, 32, 40), 14
 MEMBERS, EPOCHS, BATCH, RATE = 3, 14, 64, 2e-3
 SINE_SD_DEG, TAG_SD_DEG = 4.0, 3.0
 WRONG = 0.025
+CHANCES = (0.0, 0.025, 0.1, 0.27, 0.5, 0.73, 0.88, 1.0)
 
 
 class Encoder(nn.Module):
@@ -167,6 +169,11 @@ def tell(name: str, logits: np.ndarray, truth: np.ndarray) -> tuple[int, int]:
     )
     print(f"{name}: not thick for certain: {out[~thick].sum()} of {(~thick).sum()} that are not ({kinds}), "
           f"{out[thick].sum()} of {thick.sum()} that are; surest of thick: logit {logits[:, THICK].max():.1f}")  # fmt: skip
+    chance = 1 / (1 + np.exp(-logits[:, THICK]))
+    for low, high in pairwise(CHANCES):
+        here = (chance >= low) & (chance < high)
+        if here.any():
+            print(f"    said {chance[here].mean():.2f} of {here.sum()}: {thick[here].mean():.2f}")
     return int(out[thick].sum()), int(thick.sum())
 
 
