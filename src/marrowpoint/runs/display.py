@@ -18,6 +18,7 @@ from marrowpoint.fluoroscopy.shaft import Shaft
 from marrowpoint.fluoroscopy.tip import Tip, fit_tip
 from marrowpoint.frame import FloatImage
 from marrowpoint.needle import Needle
+from marrowpoint.runs.before import Earlier
 from marrowpoint.runs.headroom import even_strip
 
 MIDDLE = len(CURVES) // 2
@@ -45,7 +46,7 @@ class CurveDoubt:
         self.looks: list[_Look] = []
         self.since = EVERY
 
-    def fit(self, pixels: FloatImage, shaft: Shaft) -> tuple[Tip, Section]:
+    def fit(self, pixels: FloatImage, shaft: Shaft, earlier: Earlier | None = None) -> tuple[Tip, Section]:
         """Tip at the shaft's beginning with the middle curve; now and then all curves are tried, too.
 
         Parameters
@@ -53,6 +54,8 @@ class CurveDoubt:
         pixels : ndarray of shape (M, N), float32
         shaft : Shaft
             From the tip toward the hub.
+        earlier : callable or None
+            What earlier frames show behind it, from `Before.seen_from`.
 
         Returns
         -------
@@ -60,7 +63,7 @@ class CurveDoubt:
         """
         sections = sections_by_curve(pixels, shaft, at_stop=False)
         section = sections[MIDDLE][0]
-        strip, straight = even_strip(pixels, shaft)
+        strip, straight = even_strip(pixels, shaft, earlier)
         tip = _tip(strip, straight, section)
         self.since += 1
         if self.since >= EVERY and len(self.looks) < MOST:

@@ -16,16 +16,18 @@ from numpy.typing import NDArray
 from marrowpoint.edges import sample_strip
 from marrowpoint.fluoroscopy.shaft import Shaft
 from marrowpoint.frame import FloatImage
+from marrowpoint.runs.before import Earlier, Strips
 
 AHEAD, BEHIND = 2.0, 3.5  # widths of the strip before the shaft's beginning and after it
 PAST_POINT = 0.8  # widths: behind a point the shaft has its full height
 BURNT_FROM, BURNT_RANGE = 0.85, 0.12  # a shaft above the first is shown compressed, above both together burnt in
 LEAST_SHARE = 0.25  # of the usual headroom: with less the noise would be blown up
 SMOOTH_PX = 1.5  # of the surroundings along the shaft
+FADE_PX = 8.0  # where nothing is known, what was seen last is taken to go on for so long
 
 
-def even_strip(pixels: FloatImage, shaft: Shaft) -> tuple[FloatImage, Shaft]:
-    """Sample the beginning of a shaft, less its surroundings, as high in every row as its headroom allows it to be.
+def even_strip(pixels: FloatImage, shaft: Shaft, earlier: Earlier | None = None) -> tuple[FloatImage, Shaft]:
+    """Sample the beginning of a shaft, less what lies behind it, as high in every row as its headroom allows it to be.
 
     Parameters
     ----------
@@ -33,6 +35,9 @@ def even_strip(pixels: FloatImage, shaft: Shaft) -> tuple[FloatImage, Shaft]:
         Larger = more attenuating.
     shaft : Shaft
         From the tip toward the hub.
+    earlier : callable or None
+        From `Before.seen_from`; without it, and where the needle has been all along, what lies behind is guessed from what is
+        seen beside.
 
     Returns
     -------
@@ -50,6 +55,8 @@ def even_strip(pixels: FloatImage, shaft: Shaft) -> tuple[FloatImage, Shaft]:
     across = np.arange(-reach, reach + 1, dtype=np.float64)
     strip = sample_strip(pixels, shaft.origin, shaft.axis, along, across)
     base = _surroundings(strip, across, half, flank)
+    if earlier is not None:
+        base += _hidden(earlier(shaft, along, across), across, half, flank)
     core = np.abs(across) < 0.25 * width + 0.5
     behind = along > shaft.start_px + PAST_POINT * width
     level = float(np.median(strip[behind][:, core]))
@@ -59,6 +66,22 @@ def even_strip(pixels: FloatImage, shaft: Shaft) -> tuple[FloatImage, Shaft]:
     height = burnt * np.maximum(headroom, LEAST_SHARE * usual) + (1 - burnt) * usual
     evened = np.asarray((strip - base) * (usual / height)[:, None], dtype=np.float32)
     return evened, replace(shaft, origin=(-float(along[0]), float(reach)), axis=(1.0, 0.0))
+
+
+def _hidden(strips: Strips, across: NDArray[np.float64], half: float, flank: float) -> NDArray[np.float64]:
+    """What earlier frames show behind the shaft beyond what their sides let expect, shape (S, K) or broadcastable to it."""
+    if not strips:
+        return np.zeros((1, 1))
+    extra = np.stack([strip - _surroundings(strip, across, half, flank) for strip, _ in strips])
+    known = np.stack([rows for _, rows in strips]).astype(np.float64)
+    total = known.sum(axis=0)
+    mean = (extra * known[:, :, None]).sum(axis=0) / np.maximum(total, 1.0)[:, None]
+    last = int(np.flatnonzero(total > 0)[-1]) if (total > 0).any() else -1
+    if 0 <= last < len(mean) - 1:
+        # farther back the needle has always been: what was seen last fades
+        fade = np.exp(-np.arange(1, len(mean) - last) / FADE_PX)
+        mean[last + 1 :] = mean[max(0, last - 1) : last + 1].mean(axis=0) * fade[:, None]
+    return np.asarray(mean, dtype=np.float64)
 
 
 def _surroundings(strip: FloatImage, across: NDArray[np.float64], half: float, flank: float) -> NDArray[np.float64]:

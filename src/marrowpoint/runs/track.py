@@ -19,6 +19,7 @@ from marrowpoint.fluoroscopy.shaft import Shaft, fit_shaft
 from marrowpoint.fluoroscopy.tip import Tip
 from marrowpoint.frame import FloatImage, Frame
 from marrowpoint.needle import Needle
+from marrowpoint.runs.before import Before
 from marrowpoint.runs.display import CurveDoubt
 from marrowpoint.runs.register import Alignment
 from marrowpoint.runs.scan import Scan
@@ -64,7 +65,7 @@ class Tracker:
         self.since_search = 0
         self.needles: list[Needle | None] = []
         self.searched: list[int] = []
-        self.curves = CurveDoubt()
+        self.curves, self.before = CurveDoubt(), Before()
         self.fitted: set[int] = set()  # frames whose tip was fitted with the run's middle curve
 
     def add(self, index: int, frame: Frame) -> None:
@@ -74,6 +75,8 @@ class Tracker:
             return
         pixels = np.asarray(1 - frame.pixels if self.scan.exposure.inverted else frame.pixels, dtype=np.float32)
         self.since_search += 1
+        if index and self.scan.views[index] != self.scan.views[index - 1]:
+            self.before = Before()
         same_view = self.last_index >= 0 and self.scan.views[index] == self.scan.views[self.last_index]
         found = self._follow(index, pixels) if self.last is not None and same_view else None
         lost = found is None
@@ -82,6 +85,7 @@ class Tracker:
             found = self._search(index, pixels, found)
         if found is not None:
             self._remember(index, found)
+            self.before.add(pixels, self._pose(index), found)
         self.needles.append(found)
 
     def done(self) -> Track:
@@ -110,7 +114,7 @@ class Tracker:
         if shaft is None or not _alike(shaft, last, self.support):
             return None
         # the shaft's axis was started toward the hub: its beginning is the tip
-        tip, section = self.curves.fit(pixels, shaft)
+        tip, section = self.curves.fit(pixels, shaft, self.before.seen_from(self._pose(index)))
         self.support = max(self.support, min(shaft.support, 2.0))
         self.fitted.add(index)
         return _needle(shaft, tip, section, last)
@@ -185,7 +189,7 @@ class Tracker:
         """Forget a track that was no needle's: its frames count as lost."""
         self.needles = [needle if self._sure(needle) else None for needle in self.needles]
         self.last, self.last_index, self.support, self.speed_px = None, -1, 0.0, 0.0
-        self.curves = CurveDoubt()
+        self.curves, self.before = CurveDoubt(), Before()
 
     def _refined(self, index: int, pixels: FloatImage, found: Needle) -> Needle:
         """A found needle fitted like the followed ones, where both agree."""
