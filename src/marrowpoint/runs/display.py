@@ -63,12 +63,12 @@ class CurveDoubt:
         """
         sections = sections_by_curve(pixels, shaft, at_stop=False)
         section = sections[MIDDLE][0]
-        strip, straight = even_strip(pixels, shaft, earlier)
-        tip = _tip(strip, straight, section)
+        evened = even_strip(pixels, shaft, earlier)
+        tip = _tip(evened, section)
         self.since += 1
         if self.since >= EVERY and len(self.looks) < MOST:
             self.since = 0
-            tips = [tip if k == MIDDLE else _tip(strip, straight, s) for k, (s, _) in enumerate(sections)]
+            tips = [tip if k == MIDDLE else _tip(evened, s) for k, (s, _) in enumerate(sections)]
             places = np.array([t.along_px - tip.along_px for t in tips])
             self.looks.append(_Look(places_px=places, weights=np.array([weight for _, weight in sections])))
         return tip, section
@@ -93,8 +93,9 @@ class CurveDoubt:
         )
 
 
-def _tip(pixels: FloatImage, shaft: Shaft, section: Section) -> Tip:
-    return fit_tip(pixels, shaft, section, at_stop=False, shapes=SHAPES, window_width_px=shaft.width_px)
+def _tip(evened: tuple[FloatImage, Shaft, FloatImage], section: Section) -> Tip:
+    strip, shaft, trust = evened
+    return fit_tip(strip, shaft, section, at_stop=False, shapes=SHAPES, window_width_px=shaft.width_px, trust=trust)
 
 
 def _scaled(weights: list[NDArray[np.float64]]) -> NDArray[np.float64]:

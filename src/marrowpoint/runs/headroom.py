@@ -21,12 +21,12 @@ from marrowpoint.runs.before import Earlier, Strips
 AHEAD, BEHIND = 2.0, 3.5  # widths of the strip before the shaft's beginning and after it
 PAST_POINT = 0.8  # widths: behind a point the shaft has its full height
 BURNT_FROM, BURNT_RANGE = 0.85, 0.12  # a shaft above the first is shown compressed, above both together burnt in
-LEAST_SHARE = 0.25  # of the usual headroom: with less the noise would be blown up
+LEAST_SHARE = 0.06  # of the usual headroom: with less a row tells nothing
 SMOOTH_PX = 1.5  # of the surroundings along the shaft
 FADE_PX = 8.0  # where nothing is known, what was seen last is taken to go on for so long
 
 
-def even_strip(pixels: FloatImage, shaft: Shaft, earlier: Earlier | None = None) -> tuple[FloatImage, Shaft]:
+def even_strip(pixels: FloatImage, shaft: Shaft, earlier: Earlier | None = None) -> tuple[FloatImage, Shaft, FloatImage]:
     """Sample the beginning of a shaft, less what lies behind it, as high in every row as its headroom allows it to be.
 
     Parameters
@@ -45,6 +45,8 @@ def even_strip(pixels: FloatImage, shaft: Shaft, earlier: Earlier | None = None)
         A pixel of it is one of the picture; rows run along the shaft.
     shaft : Shaft
         The same shaft in the strip; places along it are the same.
+    trust : ndarray of shape (S, K), float32
+        Weight of each value: the less headroom it had, the more its noise was blown up.
     """
     width = shaft.width_px
     behind_px = min(BEHIND * width + 12, max(shaft.length_px, width) + 4)
@@ -65,7 +67,8 @@ def even_strip(pixels: FloatImage, shaft: Shaft, earlier: Earlier | None = None)
     burnt = float(np.clip((level - BURNT_FROM) / BURNT_RANGE, 0, 1))
     height = burnt * np.maximum(headroom, LEAST_SHARE * usual) + (1 - burnt) * usual
     evened = np.asarray((strip - base) * (usual / height)[:, None], dtype=np.float32)
-    return evened, replace(shaft, origin=(-float(along[0]), float(reach)), axis=(1.0, 0.0))
+    trust = np.repeat(np.minimum(height / usual, 1.0)[:, None] ** 2, len(across), axis=1).astype(np.float32)
+    return evened, replace(shaft, origin=(-float(along[0]), float(reach)), axis=(1.0, 0.0)), trust
 
 
 def _hidden(strips: Strips, across: NDArray[np.float64], half: float, flank: float) -> NDArray[np.float64]:
