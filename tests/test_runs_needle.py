@@ -133,11 +133,39 @@ def test_what_was_followed_in_doubt_gives_way_to_a_needle(run) -> None:
     tracker.last, tracker.needles = edge, [edge]
     for index, frame in enumerate(frames[1:16], start=1):
         tracker.add(index, frame)
+    assert tracker.needles[0] is None
     needles = tracker.done().needles
-    assert needles[0] is None
     found = [(needle.tip, tip) for needle, tip in zip(needles, tips, strict=False) if needle is not None]
     assert all(np.hypot(tip[0] - truth[0], tip[1] - truth[1]) * MM < 3 for tip, truth in found)
     assert len(found) >= 9
+
+
+def test_first_frames_that_showed_something_else_are_gone_through_again(run) -> None:
+    """A stub is missed, or an edge taken for it: the needle is followed back from where the run is sure of it."""
+    _, scan, _, tips, frames = run
+    tracker = Tracker(scan)
+    for index, frame in enumerate(frames):
+        tracker.add(index, frame)
+    first = tracker.needles[0]
+    assert first is not None
+    edge = replace(first, tip=(220.0, 90.0), axis=(0.6, 0.8))
+    tracker.needles[:8] = [edge] * 5 + [None] * 3
+    needles = tracker.done().needles[:8]
+    errors = [np.hypot(n.tip[0] - t[0], n.tip[1] - t[1]) * MM for n, t in zip(needles, tips, strict=False) if n is not None]
+    assert len(errors) == 8 and max(errors) < 3
+
+
+def test_a_run_that_follows_no_one_needle_is_not_followed_back(run) -> None:
+    _, scan, _, _, frames = run
+    tracker = Tracker(scan)
+    for index, frame in enumerate(frames[:20]):
+        tracker.add(index, frame)
+    kept = [
+        n if n is None or i // 5 % 2 else replace(n, axis=(n.axis[1], -n.axis[0]), tip=(60.0, 240.0))
+        for i, n in enumerate(tracker.needles)
+    ]
+    tracker.needles = list(kept)
+    assert [n is None for n in tracker.done().needles] == [n is None for n in kept]
 
 
 def test_what_is_found_now_here_now_there_is_no_needle(run) -> None:

@@ -7,7 +7,7 @@ jumped. How high such a shaft can stand is known in every row from its surroundi
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -26,7 +26,37 @@ SMOOTH_PX = 1.5  # of the surroundings along the shaft
 FADE_PX = 8.0  # where nothing is known, what was seen last is taken to go on for so long
 
 
-def even_strip(pixels: FloatImage, shaft: Shaft, earlier: Earlier | None = None) -> tuple[FloatImage, Shaft, FloatImage]:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evened:
+    """The beginning of a shaft, evened.
+
+    Parameters
+    ----------
+    strip : ndarray of shape (S, K), float32
+        A pixel of it is one of the picture; rows run along the shaft.
+    shaft : Shaft
+        The same shaft in the strip; places along it are the same.
+    trust : ndarray of shape (S, K), float32
+        Weight of each value: the less headroom it had, the more its noise was blown up.
+    known : ndarray of shape (S,), bool
+        Rows in which earlier frames show what lies behind.
+    noise : float
+        Of a pixel of the strip.
+    """
+
+    strip: FloatImage
+    shaft: Shaft
+    trust: FloatImage
+    known: NDArray[np.bool_]
+    noise: float
+
+    def around(self, along_px: float, ahead_px: float, behind_px: float) -> NDArray[np.bool_]:
+        """The rows from so far ahead of a place along the shaft to so far behind it, shape (S,)."""
+        rows = np.arange(len(self.strip)) - self.shaft.origin[0]
+        return np.asarray((rows > along_px - ahead_px) & (rows < along_px + behind_px))
+
+
+def even_strip(pixels: FloatImage, shaft: Shaft, earlier: Earlier | None = None) -> Evened:
     """Sample the beginning of a shaft, less what lies behind it, as high in every row as its headroom allows it to be.
 
     Parameters
@@ -41,12 +71,7 @@ def even_strip(pixels: FloatImage, shaft: Shaft, earlier: Earlier | None = None)
 
     Returns
     -------
-    strip : ndarray of shape (S, K), float32
-        A pixel of it is one of the picture; rows run along the shaft.
-    shaft : Shaft
-        The same shaft in the strip; places along it are the same.
-    trust : ndarray of shape (S, K), float32
-        Weight of each value: the less headroom it had, the more its noise was blown up.
+    Evened
     """
     width = shaft.width_px
     behind_px = min(BEHIND * width + 12, max(shaft.length_px, width) + 4)
@@ -57,8 +82,8 @@ def even_strip(pixels: FloatImage, shaft: Shaft, earlier: Earlier | None = None)
     across = np.arange(-reach, reach + 1, dtype=np.float64)
     strip = sample_strip(pixels, shaft.origin, shaft.axis, along, across)
     base = _surroundings(strip, across, half, flank)
-    if earlier is not None:
-        base += _hidden(earlier(shaft, along, across), across, half, flank)
+    shown = [] if earlier is None else earlier(shaft, along, across)
+    base += _hidden(shown, across, half, flank)
     core = np.abs(across) < 0.25 * width + 0.5
     behind = along > shaft.start_px + PAST_POINT * width
     level = float(np.median(strip[behind][:, core]))
@@ -68,7 +93,13 @@ def even_strip(pixels: FloatImage, shaft: Shaft, earlier: Earlier | None = None)
     height = burnt * np.maximum(headroom, LEAST_SHARE * usual) + (1 - burnt) * usual
     evened = np.asarray((strip - base) * (usual / height)[:, None], dtype=np.float32)
     trust = np.repeat(np.minimum(height / usual, 1.0)[:, None] ** 2, len(across), axis=1).astype(np.float32)
-    return evened, replace(shaft, origin=(-float(along[0]), float(reach)), axis=(1.0, 0.0)), trust
+    return Evened(
+        strip=evened,
+        shaft=replace(shaft, origin=(-float(along[0]), float(reach)), axis=(1.0, 0.0)),
+        trust=trust,
+        known=np.logical_or.reduce([rows for _, rows in shown] or [np.zeros(len(along), np.bool_)]),
+        noise=float(np.std(np.diff(evened[:, np.abs(across) < half], axis=0)) / np.sqrt(2)),
+    )
 
 
 def _hidden(strips: Strips, across: NDArray[np.float64], half: float, flank: float) -> NDArray[np.float64]:

@@ -21,6 +21,8 @@ from marrowpoint.frame import FloatImage, Frame
 from marrowpoint.needle import Needle
 from marrowpoint.runs.before import Before
 from marrowpoint.runs.display import CurveDoubt
+from marrowpoint.runs.early import GIVEN_UP, Early, begins
+from marrowpoint.runs.jumps import with_jumps
 from marrowpoint.runs.register import Alignment
 from marrowpoint.runs.scan import Scan
 
@@ -34,7 +36,6 @@ LEAST_SUPPORT = 0.35  # of the shaft's evidence where it was last searched: less
 OFF_WIDTHS, TURN_COS, WIDTH_RATIO = 2.0, 0.99, 1.5  # a followed shaft may differ so much from its prediction
 STEP_WIDTHS = 4.0  # a tip that jumps farther along the shaft is searched for anew
 AGREE_WIDTHS = 1.5  # search and following agree
-JUMP_SHARE = 0.5  # of a deviation from its neighbours in time enters the doubt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,7 @@ class Tracker:
         self.needles: list[Needle | None] = []
         self.searched: list[int] = []
         self.curves, self.before = CurveDoubt(), Before()
+        self.early = Early()
         self.fitted: set[int] = set()  # frames whose tip was fitted with the run's middle curve
 
     def add(self, index: int, frame: Frame) -> None:
@@ -74,6 +76,7 @@ class Tracker:
             self.needles.append(None)
             return
         pixels = np.asarray(1 - frame.pixels if self.scan.exposure.inverted else frame.pixels, dtype=np.float32)
+        self.early.add(index, pixels)
         self.since_search += 1
         if index and self.scan.views[index] != self.scan.views[index - 1]:
             self.before = Before()
@@ -90,11 +93,33 @@ class Tracker:
 
     def done(self) -> Track:
         """The track: display curve settled, doubts widened where a frame stands out against its neighbours."""
+        self._go_back()
         settled = [
             needle if needle is None or index not in self.fitted else self.curves.correct(needle)
             for index, needle in enumerate(self.needles)
         ]
-        return Track(needles=tuple(_with_jumps(settled, self.scan)), searched=tuple(self.searched))
+        return Track(needles=tuple(with_jumps(settled, self.scan)), searched=tuple(self.searched))
+
+    def _go_back(self) -> None:
+        """Follow the needle from where the run is sure of it back to where it came from."""
+        placed = {i: (self._pose(i).back(needle.tip), needle) for i, needle in enumerate(self.needles) if needle is not None}
+        first = begins(placed)
+        if first is None:
+            return
+        before = [
+            i for i in range(first - 1, -1, -1) if i in self.early.pixels and self.scan.views[i] == self.scan.views[first]
+        ]
+        self.needles[:first] = [None] * first
+        self.last, self.last_index, self.speed_px = self.needles[first], first, 0.0
+        missing = 0
+        for index in before:
+            found = self._follow(index, self.early.pixels[index])
+            missing = 0 if found is not None else missing + 1
+            if missing > GIVEN_UP:
+                return
+            if found is not None:
+                self._remember(index, found)
+                self.needles[index] = found
 
     def _follow(self, index: int, pixels: FloatImage) -> Needle | None:
         last = self._predicted(index)
@@ -114,7 +139,8 @@ class Tracker:
         if shaft is None or not _alike(shaft, last, self.support):
             return None
         # the shaft's axis was started toward the hub: its beginning is the tip
-        tip, section = self.curves.fit(pixels, shaft, self.before.seen_from(self._pose(index)))
+        expected = float(np.dot(np.subtract(last.tip, shaft.origin), shaft.axis))
+        tip, section = self.curves.fit(pixels, shaft, self.before.seen_from(self._pose(index)), expected)
         self.support = max(self.support, min(shaft.support, 2.0))
         self.fitted.add(index)
         return _needle(shaft, tip, section, last)
@@ -212,7 +238,7 @@ class Tracker:
             before, now = self._pose(self.last_index), self._pose(index)
             rest = now.move(before.back(self.last.tip))
             way = (rest[0] - found.tip[0]) * found.axis[0] + (rest[1] - found.tip[1]) * found.axis[1]
-            speed = way / max(index - self.last_index, 1)
+            speed = way / (index - self.last_index)
             self.speed_px = 0.5 * self.speed_px + 0.5 * float(np.clip(speed, -2 * found.width_px, 2 * found.width_px))
         self.last, self.last_index = found, index
 
@@ -243,22 +269,3 @@ def _needle(shaft: Shaft, tip: Tip, section: Section, last: Needle) -> Needle:
         length_px=abs(shaft.stop_px - tip.along_px),
         alternatives=(),
     )
-
-
-def _with_jumps(needles: list[Needle | None], scan: Scan) -> list[Needle | None]:
-    """Widen the doubt of a tip that its neighbours in time, moved with the patient, do not confirm."""
-    placed = [None if n is None else scan.poses[i].scaled(scan.factor).back(n.tip) for i, n in enumerate(needles)]
-    out: list[Needle | None] = []
-    for index, needle in enumerate(needles):
-        if needle is None:
-            out.append(None)
-            continue
-        here = placed[index]
-        near = [p for k in range(max(0, index - 2), min(len(placed), index + 3)) if k != index and (p := placed[k]) is not None]
-        if here is None or len(near) < 2:
-            out.append(needle)
-            continue
-        middle = np.median(np.array(near), axis=0)
-        off = JUMP_SHARE * float(np.hypot(here[0] - middle[0], here[1] - middle[1]))
-        out.append(replace(needle, tip_sd_along_px=float(np.hypot(needle.tip_sd_along_px, off))))
-    return out
