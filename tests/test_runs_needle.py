@@ -11,13 +11,15 @@ from run_frames import bone_like, circle_field, make_frame, shifted, source_of
 from marrowpoint.audit.typed_run import run_facts
 from marrowpoint.cortex import Cortex
 from marrowpoint.frame import Calibration, Frame, PixelSpacing, SpacingSource
+from marrowpoint.measurement import Bound, Measurement, Unit
 from marrowpoint.phantom.runs_needle import FlatNeedle, advance
 from marrowpoint.read import read_profile
 from marrowpoint.report.run_record import run_record
 from marrowpoint.runs.assess import assess_run
+from marrowpoint.runs.events import find_events
 from marrowpoint.runs.judge_needle import judge_needle
 from marrowpoint.runs.needle import BoneOf, describe_needle, follow_needle
-from marrowpoint.runs.run import NeedleResult, RunAssessment, RunTimes
+from marrowpoint.runs.run import NeedlePoint, NeedleResult, RunAssessment, RunTimes
 from marrowpoint.runs.scan import Scan, scan_run
 from marrowpoint.runs.track import Tracker
 from marrowpoint.verdict import Code, Flag
@@ -166,6 +168,27 @@ def test_a_run_that_follows_no_one_needle_is_not_followed_back(run) -> None:
     ]
     tracker.needles = list(kept)
     assert [n is None for n in tracker.done().needles] == [n is None for n in kept]
+
+
+def test_an_event_among_copies_lies_where_even_speed_puts_it(run) -> None:
+    """Eight frames that are copies hide the way from 9 mm to 1 mm: 3 mm back are reached after three of the nine steps."""
+    _, scan, _, _, _ = run
+    depth = np.concatenate([np.linspace(0, 9, 12), np.full(8, 9.0), np.full(8, np.nan), np.linspace(1, 0.8, 8)])
+    points = tuple(
+        NeedlePoint(frame=i, state="copy")
+        if np.isnan(d)
+        else NeedlePoint(
+            frame=i,
+            state="found",
+            advance=Measurement(value=d, lower=d - 1, upper=d + 1, unit=Unit.MM, bound=Bound.LOWER, method="test"),
+        )
+        for i, d in enumerate(depth)
+    )
+    events = {
+        e.code: e for e in find_events(points, replace(scan, poses=scan.poses[:36]), RunTimes(), PROFILE, "mm", mm_per_px=MM)
+    }
+    # the smoothed curve leaves its plateau at the last frame before the copies, 19
+    assert abs(events["withdrawn"].frame - (19 + 9 * 3 / 8)) <= 1
 
 
 def test_what_is_found_now_here_now_there_is_no_needle(run) -> None:

@@ -79,7 +79,7 @@ def _crossing(curve: list[tuple[int, Measurement]], level: float) -> tuple[int, 
         return None
     first = next((i for i in range(at + 1) if high[i] >= level), at)
     last = next((i for i in range(at, len(low)) if low[i] >= level), len(low) - 1)
-    return frames[first], frames[at], frames[last]
+    return frames[first], _crossed(frames, middle, at, level), frames[last]
 
 
 def _depth_events(curve: list[tuple[int, Measurement]], times: RunTimes, profile: Profile, unit: str) -> list[RunEvent]:
@@ -96,8 +96,9 @@ def _depth_events(curve: list[tuple[int, Measurement]], times: RunTimes, profile
     arrived = int(np.argmax(values >= deepest - ARRIVED_MM * per_mm))
     first = int(np.argmax(values >= deepest - NEARLY_MM * per_mm))
     top = int(np.argmax(values))
+    at = _crossed(frames, values, arrived, deepest - ARRIVED_MM * per_mm)
     text = f"{deepest - values[0]:.1f} {unit} from where the needle was first seen"
-    events = [_event("deepest", (frames[first], frames[arrived], frames[top]), times, text)]
+    events = [_event("deepest", (frames[first], at, frames[top]), times, text)]
     way = profile.run_limits.withdrawn_mm * per_mm
     back = _first_after(top, values, lambda v: v < deepest - way)
     if back is not None:
@@ -105,9 +106,19 @@ def _depth_events(curve: list[tuple[int, Measurement]], times: RunTimes, profile
         doubt = max(0.3 * way, float(np.median([m.upper - m.lower for _, m in curve])) / 2)
         early = _first_after(top, values, lambda v: v < deepest - max(way - doubt, 0.0))
         late = _first_after(top, values, lambda v: v < deepest - way - doubt)
-        spread = frames[back if early is None else early], frames[back], frames[-1 if late is None else late]
-        events.append(_event("withdrawn", spread, times))
+        at = _crossed(frames, values, back, deepest - way)
+        events.append(
+            _event("withdrawn", (frames[back if early is None else early], at, frames[-1 if late is None else late]), times)
+        )
     return events
+
+
+def _crossed(frames: list[int], values: NDArray[np.float64], index: int, level: float) -> int:
+    """The frame in which a level is crossed: between two frames with copies or a lost needle between them, at even speed."""
+    if index == 0 or frames[index] - frames[index - 1] == 1 or values[index] == values[index - 1]:
+        return frames[index]
+    share = float(np.clip((level - values[index - 1]) / (values[index] - values[index - 1]), 0, 1))
+    return frames[index - 1] + max(1, int(np.ceil(share * (frames[index] - frames[index - 1]))))
 
 
 def _first_after(start: int, values: NDArray[np.float64], holds: Callable[[float], bool]) -> int | None:
