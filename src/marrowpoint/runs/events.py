@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from marrowpoint.measurement import Measurement
 from marrowpoint.profile import Profile
+from marrowpoint.runs.crossing import crossed
 from marrowpoint.runs.run import NeedlePoint, RunEvent, RunTimes
 from marrowpoint.runs.scan import Scan
 
@@ -16,7 +17,7 @@ TABLE_MM, TABLE_PX, TABLE_FRAMES = 3.0, 10.0, 10  # a shift of the bone by so mu
 BRIGHTNESS = 0.06  # of the range: a jump of the exposure between frames
 LOST_FRAMES = 3
 MEDIAN_OF = 5
-ON_BONE_MM = 0.25  # a tip so near to the outline stands on it: a needle rests there, and tips are found a little short
+ON_BONE_MM = 0.1  # a tip so near to the outline stands on it: a needle rests there
 ARRIVED_MM, NEARLY_MM = 0.35, 0.85  # a tip so near to its deepest place has arrived; has arrived at the earliest
 PLATEAU_MM = 0.8  # the deepest place is the middle of what lies so near to the largest values: their noise is no depth
 
@@ -79,7 +80,7 @@ def _crossing(curve: list[tuple[int, Measurement]], level: float) -> tuple[int, 
         return None
     first = next((i for i in range(at + 1) if high[i] >= level), at)
     last = next((i for i in range(at, len(low)) if low[i] >= level), len(low) - 1)
-    return frames[first], _crossed(frames, middle, at, level), frames[last]
+    return frames[first], crossed(frames, np.array([m.value for _, m in curve]), at, level), frames[last]
 
 
 def _depth_events(curve: list[tuple[int, Measurement]], times: RunTimes, profile: Profile, unit: str) -> list[RunEvent]:
@@ -96,7 +97,7 @@ def _depth_events(curve: list[tuple[int, Measurement]], times: RunTimes, profile
     arrived = int(np.argmax(values >= deepest - ARRIVED_MM * per_mm))
     first = int(np.argmax(values >= deepest - NEARLY_MM * per_mm))
     top = int(np.argmax(values))
-    at = _crossed(frames, values, arrived, deepest - ARRIVED_MM * per_mm)
+    at = _arrived(frames, values, arrived, deepest - ARRIVED_MM * per_mm)
     text = f"{deepest - values[0]:.1f} {unit} from where the needle was first seen"
     events = [_event("deepest", (frames[first], at, frames[top]), times, text)]
     way = profile.run_limits.withdrawn_mm * per_mm
@@ -106,15 +107,15 @@ def _depth_events(curve: list[tuple[int, Measurement]], times: RunTimes, profile
         doubt = max(0.3 * way, float(np.median([m.upper - m.lower for _, m in curve])) / 2)
         early = _first_after(top, values, lambda v: v < deepest - max(way - doubt, 0.0))
         late = _first_after(top, values, lambda v: v < deepest - way - doubt)
-        at = _crossed(frames, values, back, deepest - way)
+        at = crossed(frames, np.array([m.value for _, m in curve]), back, deepest - way)
         events.append(
             _event("withdrawn", (frames[back if early is None else early], at, frames[-1 if late is None else late]), times)
         )
     return events
 
 
-def _crossed(frames: list[int], values: NDArray[np.float64], index: int, level: float) -> int:
-    """The frame in which a level is crossed: between two frames with copies or a lost needle between them, at even speed."""
+def _arrived(frames: list[int], values: NDArray[np.float64], index: int, level: float) -> int:
+    """The frame in which a level is reached: at even speed where copies or a lost needle lie between two frames."""
     if index == 0 or frames[index] - frames[index - 1] == 1 or values[index] == values[index - 1]:
         return frames[index]
     share = float(np.clip((level - values[index - 1]) / (values[index] - values[index - 1]), 0, 1))

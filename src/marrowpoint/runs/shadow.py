@@ -20,6 +20,7 @@ Floats = NDArray[np.float64]
 
 BESIDE_PX = 0.8  # density is read so far outside the shadow, in pixels of the grid
 POINT = 1.3  # usual length of a trocar's point in diameters
+BESIDE_RADII = 4.0  # of the shaft: contrast that first appears within them comes from the needle
 STEP_PX = 0.5  # along the shaft
 # What surrounds the shaft is thickest behind it: its rims are fainter than its middle, a trace of them may be all that shows
 SLEEVE_SHARE, TRACE_SHARE = 0.6, 0.3
@@ -89,6 +90,25 @@ class Covered:
 def half_width(along: NDArray[Any], radius_px: float, edge_px: float) -> NDArray[Any]:
     """Half the width of a pointed shaft with its blurred edge, at places from its tip."""
     return np.asarray(edge_px + radius_px * np.clip(along / (2 * POINT * radius_px), 0, 1))
+
+
+def along_shaft(shadow: Shadow, place: tuple[float, float]) -> tuple[float, float] | None:
+    """A place, if it lies beside the shaft behind its tip, not farther off than `BESIDE_RADII`.
+
+    Parameters
+    ----------
+    shadow : Shadow
+    place : tuple of float
+        (row, column) on the grid.
+
+    Returns
+    -------
+    tuple of float or None
+    """
+    down, right = place[0] - shadow.tip[0], place[1] - shadow.tip[1]
+    along = down * shadow.axis[0] + right * shadow.axis[1]
+    across = abs(down * shadow.axis[1] - right * shadow.axis[0])
+    return place if 0 < along < shadow.length_px and across < BESIDE_RADII * shadow.radius_px else None
 
 
 def cast_shadow(

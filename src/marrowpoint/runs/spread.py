@@ -9,7 +9,7 @@ import numpy as np
 
 from marrowpoint.frame import FloatImage, Mask
 from marrowpoint.needle import Needle
-from marrowpoint.runs.shadow import Shadow, behind, cast_shadow, covered, read_sides, smooth_beside
+from marrowpoint.runs.shadow import Shadow, along_shaft, behind, cast_shadow, covered, read_sides, smooth_beside
 from marrowpoint.runs.subtract import Subtraction
 
 MEAN_OF = 3  # frames averaged to see faint contrast
@@ -91,6 +91,8 @@ class Surroundings:
         Where a moving needle may show as new metal: nothing is called contrast there.
     shadow : Shadow or None
         What the shaft hides; None without a needle.
+    beside : tuple of float or None
+        Where contrast first appeared, if that is beside the shaft of a still needle: a leak, or a tip found too far ahead.
     """
 
     tip: tuple[float, float]
@@ -99,6 +101,7 @@ class Surroundings:
     target: Mask | None = None
     swept: Mask | None = None
     shadow: Shadow | None = None
+    beside: tuple[float, float] | None = None
 
 
 def grid_scale(subtraction: Subtraction, mm_per_px: float | None) -> GridScale:
@@ -164,6 +167,7 @@ def surroundings(
             target=small[1],
             swept=swept,
             shadow=shadow,
+            beside=None if first is None or travel_px > 0 else along_shaft(shadow, subtraction.to_grid(first)),
         )
     if first is None:
         return None
@@ -216,6 +220,8 @@ def follow_spread(subtraction: Subtraction, around: Surroundings, scale: GridSca
     rows, columns = (np.arange(n, dtype=np.float32) for n in subtraction.inside.shape)
     distance = np.hypot(rows[:, None] - np.float32(around.tip[0]), columns[None, :] - np.float32(around.tip[1]))
     linked: Mask = distance < scale.px(TIP_MM)
+    if around.beside is not None:
+        linked |= np.hypot(rows[:, None] - around.beside[0], columns[None, :] - around.beside[1]) < scale.px(TIP_MM)
     inside = subtraction.inside if around.swept is None else subtraction.inside & ~around.swept
     seen = np.zeros_like(linked)
     reached = np.full(linked.shape, -1, np.int32)
