@@ -157,6 +157,18 @@ def test_first_frames_that_showed_something_else_are_gone_through_again(run) -> 
     assert len(errors) == 8 and max(errors) < 3
 
 
+def test_what_is_found_elsewhere_in_few_frames_is_no_needle(run) -> None:
+    _, scan, _, _, frames = run
+    tracker = Tracker(scan)
+    for index, frame in enumerate(frames):
+        tracker.add(index, frame)
+    there = tracker.needles[30]
+    assert there is not None
+    tracker.needles[30] = replace(there, tip=(60.0, 240.0), axis=(there.axis[1], -there.axis[0]))
+    needles = tracker.done().needles
+    assert needles[30] is None and needles[29] is not None and needles[31] is not None
+
+
 def test_a_run_that_follows_no_one_needle_is_not_followed_back(run) -> None:
     _, scan, _, _, frames = run
     tracker = Tracker(scan)

@@ -28,13 +28,13 @@ SHAPES = tuple((cone, lean) for cone in CONES for lean in LEANS_DEG)
 EVERY, MOST = 5, 8  # all curves are tried in every so many frames, at most so often
 FRAMES_OF_EVIDENCE = 2.0  # frames show the same shaft: together they say no more than so many alone
 TIP_SAMPLES = 20.0  # free samples of a tip's strip: misfit of the model, not noise, limits it
-NEAR_WIDTHS = 1.0  # a tip moves less from frame to frame
+NEAR_WIDTHS, BETTER = 1.0, 0.8  # a tip moves less from frame to frame; misfit, of that there, of a tip elsewhere
 # Light blurs before its logarithm is shown: edges of metal that takes two thirds of it away lie inside by so many blurs, and
 # the point of a cone by as many times more as it is slender
 LIGHT_BLURS = 0.3
 # Bone as high as a part of the shaft looks like the same part of its point, up to two widths long; the fit takes half of it in
-LIKE_POINT, MOST_LIKE_POINT = 4.0, 0.5
-HIDDEN = 0.06  # trust below which metal is not seen: a quarter of its headroom
+LIKE_POINT, MOST_LIKE_POINT = 5.0, 0.6
+HIDDEN = 0.12  # trust below which metal is hardly seen: a third of its headroom
 # Left over on drawn needles of known place (seeds below 1000) when curve and taper are averaged: what lies behind a thin point
 LEFT_WIDTHS = 0.12
 
@@ -114,7 +114,8 @@ class CurveDoubt:
         Tip, Section
         """
         fits = [_Fit.of(pixels, replace(shaft, start_px=start), earlier) for start in _starts(shaft, expected_px)]
-        fit = min(fits, key=lambda some: some.tip.noise)
+        # the last one begins where the tip is expected: what lies elsewhere must explain the picture clearly better
+        fit = fits[0] if fits[0].tip.noise < BETTER * fits[-1].tip.noise else fits[-1]
         section = fit.sections[MIDDLE][0]
         self.light_px.append(LIGHT_BLURS * section.blur_px * fit.tip.taper_px / section.radius_px)
         self.since += 1

@@ -62,8 +62,8 @@ def agreeing(placed: Sequence[tuple[tuple[float, float], Needle]]) -> NDArray[np
     return np.asarray((turn < TURN_DEG) & (aside < ASIDE_WIDTHS * width))
 
 
-def begins(placed: dict[int, tuple[tuple[float, float], Needle]]) -> int | None:
-    """The first frame of the needle that the rest of the run follows.
+def of_one_needle(placed: dict[int, tuple[tuple[float, float], Needle]]) -> list[int]:
+    """The frames that show the needle which a run follows, from the first on.
 
     Parameters
     ----------
@@ -72,14 +72,13 @@ def begins(placed: dict[int, tuple[tuple[float, float], Needle]]) -> int | None:
 
     Returns
     -------
-    int or None
-        None where the rest does not follow one needle.
+    list of int
+        Empty where what comes after the first such frame is not one needle.
     """
     if not placed:
-        return None
+        return []
     frames = sorted(placed)
     agree = agreeing([placed[frame] for frame in frames])
-    if not agree.any():
-        return None
-    first = int(np.argmax(agree))
-    return frames[first] if float(agree[first:].mean()) >= MOST else None
+    if not agree.any() or float(agree[int(np.argmax(agree)) :].mean()) < MOST:
+        return []
+    return [frame for frame, same in zip(frames, agree, strict=True) if same]

@@ -21,7 +21,7 @@ from marrowpoint.frame import FloatImage, Frame
 from marrowpoint.needle import Needle
 from marrowpoint.runs.before import Before
 from marrowpoint.runs.display import CurveDoubt
-from marrowpoint.runs.early import GIVEN_UP, Early, begins
+from marrowpoint.runs.early import GIVEN_UP, Early, of_one_needle
 from marrowpoint.runs.jumps import with_jumps
 from marrowpoint.runs.register import Alignment
 from marrowpoint.runs.scan import Scan
@@ -102,17 +102,17 @@ class Tracker:
 
     def _go_back(self) -> None:
         """Follow the needle from where the run is sure of it back to where it came from."""
-        placed = {i: (self._pose(i).back(needle.tip), needle) for i, needle in enumerate(self.needles) if needle is not None}
-        first = begins(placed)
-        if first is None:
+        view = int(np.bincount(self.scan.views).argmax())
+        shown = {i: needle for i, needle in enumerate(self.needles) if needle is not None and self.scan.views[i] == view}
+        frames = of_one_needle({i: (self._pose(i).back(needle.tip), needle) for i, needle in shown.items()})
+        if not frames:
             return
-        before = [
-            i for i in range(first - 1, -1, -1) if i in self.early.pixels and self.scan.views[i] == self.scan.views[first]
-        ]
-        self.needles[:first] = [None] * first
-        self.last, self.last_index, self.speed_px = self.needles[first], first, 0.0
+        # what was found elsewhere is no needle
+        for index in set(shown) - set(frames):
+            self.needles[index] = None
+        self.last, self.last_index, self.speed_px = self.needles[frames[0]], frames[0], 0.0
         missing = 0
-        for index in before:
+        for index in (i for i in range(frames[0] - 1, -1, -1) if i in self.early.pixels and self.scan.views[i] == view):
             found = self._follow(index, self.early.pixels[index])
             missing = 0 if found is not None else missing + 1
             if missing > GIVEN_UP:
