@@ -93,8 +93,7 @@ def fit_tip(
     Tip
     """
     width = 2 * section.radius_px if window_width_px is None else window_width_px
-    rough = shaft.stop_px if at_stop else shaft.start_px
-    outward = 1.0 if at_stop else -1.0
+    rough, outward = (shaft.stop_px, 1.0) if at_stop else (shaft.start_px, -1.0)
     step = max(1.0, width / 16)
     inner = min(3.5 * width + 8, max(shaft.length_px - 2, width))
     along = np.arange(-inner, 2.0 * width + 8, step)  # outward from the rough end

@@ -147,8 +147,10 @@ def _places(shape: tuple[int, ...], tip: tuple[float, float], axis: tuple[float,
     return along, rows * np.float32(axis[1]) - columns * np.float32(axis[0])
 
 
-def smooth_beside(picture: FloatImage, hidden: Mask, sigma_px: float) -> FloatImage:
+def smooth_beside(picture: FloatImage, hidden: Mask | None, sigma_px: float) -> FloatImage:
     """A picture smoothed without what is hidden, shape (m, n); where hardly anything is seen it is 0."""
+    if hidden is None:
+        return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma_px), dtype=np.float32)
     seen = (~hidden).astype(np.float32)
     share = cv2.GaussianBlur(seen, (0, 0), sigma_px)
     smooth = cv2.GaussianBlur(picture * seen, (0, 0), sigma_px) / np.maximum(share, np.float32(LEAST_SHARE))

@@ -144,7 +144,6 @@ def surroundings(
     small = [None if m is None else _shrunk(m, shape) for m in (bone, target)]
     if needle is not None:
         size = subtraction.picture.shape[0], subtraction.picture.shape[1]
-        full = needle.footprint(size, margin_px=margin_px)
         swept = None
         if travel_px > 0:
             ahead = needle.tip[0] - travel_px * needle.axis[0], needle.tip[1] - travel_px * needle.axis[1]
@@ -162,7 +161,7 @@ def surroundings(
         )
         return Surroundings(
             tip=tip,
-            corridor=_shrunk(full, shape),
+            corridor=_shrunk(needle.footprint(size, margin_px=margin_px), shape),
             bone=small[0],
             target=small[1],
             swept=swept,
@@ -231,7 +230,7 @@ def follow_spread(subtraction: Subtraction, around: Surroundings, scale: GridSca
             spreads.append(Spread(frame=frame))
             continue
         mean = subtraction.stack[index - 1 : index + 2].mean(axis=0)
-        smooth = _smoothed(mean, around.swept, scale.px(BLUR_MM))
+        smooth = smooth_beside(mean, around.swept, scale.px(BLUR_MM))
         found, other = _linked(smooth / noise, inside, linked, scale)
         elsewhere = max(elsewhere, other * scale.size**2)
         linked = linked | found
@@ -240,12 +239,6 @@ def follow_spread(subtraction: Subtraction, around: Surroundings, scale: GridSca
         spreads.append(_measure(frame, mean, found, distance, (subtraction, around, scale)))
     peak = int(np.argmax([s.density for s in spreads]))
     return SpreadSeries(spreads=tuple(spreads), seen=seen, reached=reached, elsewhere=elsewhere, peak=peak)
-
-
-def _smoothed(mean: FloatImage, swept: Mask | None, sigma_px: float) -> FloatImage:
-    """Smoothed without moving metal, whose halo would be called contrast."""
-    smooth = cv2.GaussianBlur(mean, (0, 0), sigma_px) if swept is None else smooth_beside(mean, swept, sigma_px)
-    return np.asarray(smooth, dtype=np.float32)
 
 
 def smoothed_noise(subtraction: Subtraction, scale: GridScale) -> FloatImage:

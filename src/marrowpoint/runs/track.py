@@ -14,15 +14,14 @@ from marrowpoint.cortex import BonePrior
 from marrowpoint.errors import NotAssessable
 from marrowpoint.exposure import Bar, Exposure
 from marrowpoint.fluoroscopy.locate import locate_needle
-from marrowpoint.fluoroscopy.section import Section
-from marrowpoint.fluoroscopy.shaft import Shaft, fit_shaft
-from marrowpoint.fluoroscopy.tip import Tip
+from marrowpoint.fluoroscopy.shaft import fit_shaft
 from marrowpoint.frame import FloatImage, Frame
 from marrowpoint.needle import Needle
 from marrowpoint.runs.before import Before
 from marrowpoint.runs.display import CurveDoubt
 from marrowpoint.runs.early import GIVEN_UP, Early, of_one_needle
 from marrowpoint.runs.jumps import with_jumps
+from marrowpoint.runs.refit import TURN_COS, WIDTH_RATIO, is_alike, needle_of
 from marrowpoint.runs.register import Alignment
 from marrowpoint.runs.scan import Scan
 
@@ -32,8 +31,6 @@ SURE, SURER = 0.8, 0.3
 SEARCH_EVERY = 3  # frames between searches while the needle is lost
 PIECE_WIDTHS = 10.0  # length of shaft that is fitted
 LEAST_SURE = 0.3  # confidence below which a found bar is not followed
-LEAST_SUPPORT = 0.35  # of the shaft's evidence where it was last searched: less is not the needle
-OFF_WIDTHS, TURN_COS, WIDTH_RATIO = 2.0, 0.99, 1.5  # a followed shaft may differ so much from its prediction
 STEP_WIDTHS = 4.0  # a tip that jumps farther along the shaft is searched for anew
 AGREE_WIDTHS = 1.5  # search and following agree
 
@@ -136,14 +133,14 @@ class Tracker:
         centre = last.tip[0] + back * last.axis[0], last.tip[1] + back * last.axis[1]
         bar = Bar(centre=centre, direction=last.axis, width_px=width, bright=True, score=1.0)
         shaft = fit_shaft(pixels, self._usable, bar, piece_px=1.2 * back)
-        if shaft is None or not _alike(shaft, last, self.support):
+        if shaft is None or not is_alike(shaft, last, self.support):
             return None
         # the shaft's axis was started toward the hub: its beginning is the tip
         expected = float(np.dot(np.subtract(last.tip, shaft.origin), shaft.axis))
         tip, section = self.curves.fit(pixels, shaft, self.before.seen_from(self._pose(index)), expected)
         self.support = max(self.support, min(shaft.support, 2.0))
         self.fitted.add(index)
-        return _needle(shaft, tip, section, last)
+        return needle_of(shaft, tip, section, last)
 
     @property
     def _usable(self) -> FloatImage:
@@ -241,31 +238,3 @@ class Tracker:
             speed = way / (index - self.last_index)
             self.speed_px = 0.5 * self.speed_px + 0.5 * float(np.clip(speed, -2 * found.width_px, 2 * found.width_px))
         self.last, self.last_index = found, index
-
-
-def _alike(shaft: Shaft, last: Needle, support: float) -> bool:
-    cosine = shaft.axis[0] * last.axis[0] + shaft.axis[1] * last.axis[1]
-    dr, dc = shaft.point(shaft.start_px)[0] - last.tip[0], shaft.point(shaft.start_px)[1] - last.tip[1]
-    across = abs(dr * last.axis[1] - dc * last.axis[0])
-    ratio = shaft.width_px / last.width_px
-    return (
-        cosine > TURN_COS
-        and across < OFF_WIDTHS * last.width_px
-        and 1 / WIDTH_RATIO < ratio < WIDTH_RATIO
-        and shaft.support > max(LEAST_SUPPORT * support, LEAST_SUPPORT)
-    )
-
-
-def _needle(shaft: Shaft, tip: Tip, section: Section, last: Needle) -> Needle:
-    lever = abs(tip.along_px - (shaft.start_px + shaft.stop_px) / 2)
-    return replace(
-        last,
-        tip=shaft.point(tip.along_px),
-        axis=shaft.axis,
-        width_px=section.width_px,
-        width_sd_px=section.width_sd_px,
-        tip_sd_along_px=tip.sd_px,
-        tip_sd_across_px=float(np.sqrt(shaft.across_sd_px**2 + (lever * shaft.angle_sd_rad) ** 2 + 0.15**2)),
-        length_px=abs(shaft.stop_px - tip.along_px),
-        alternatives=(),
-    )
