@@ -50,6 +50,8 @@ def find_events(
             if crossing is not None:
                 events.append(_event(code, crossing, times))
     events.extend(_depth_events([(p.frame, p.advance) for p in points if p.advance is not None], times, profile, unit))
+    copies = {p.frame for p in points if p.state == "copy"}
+    events = [_shown(event, copies, len(points) - 1, times) for event in events]
     events.extend(_lost(points, times))
     events.extend(_jumps(scan, times, TABLE_PX if unit == "px" else TABLE_MM / mm_per_px))
     return tuple(sorted(events, key=lambda event: event.frame))
@@ -59,6 +61,12 @@ def _event(code: str, frames: tuple[int, int, int], times: RunTimes, text: str =
     first, frame, last = frames
     time = None if times.seconds is None else times.seconds[frame]
     return RunEvent(code=code, frame=frame, earliest=min(first, frame), latest=max(last, frame), time_s=time, text=text)
+
+
+def _shown(event: RunEvent, copies: set[int], last: int, times: RunTimes) -> RunEvent:
+    """An event among copies is first shown after them: a copy shows nothing new."""
+    frame = next((i for i in range(event.frame, last + 1) if i not in copies), event.frame)
+    return _event(event.code, (event.earliest, frame, event.latest), times, event.text)
 
 
 def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
