@@ -96,6 +96,13 @@ def test_a_bright_line_ahead_does_not_take_the_tip_along() -> None:
     assert abs(expected.along_px) < 0.4 * WIDTH
 
 
+def test_a_tip_is_not_held_where_it_was_wrongly_expected() -> None:
+    """Expected four widths ahead, where nothing is: the tip that is seen counts, at once."""
+    picture = needle_picture(tip=TIP, angle_deg=ANGLE_DEG, width=WIDTH)
+    tip, _ = CurveDoubt().fit(picture, shaft(), None, -4.0 * WIDTH)
+    assert abs(tip.along_px) < 0.4 * WIDTH
+
+
 def test_metal_over_almost_white_bone_is_followed_to_its_end() -> None:
     """Bone leaves metal a tenth of its height from 2.5 widths behind the tip on; earlier frames showed it."""
     rows, columns = np.indices((512, 512))

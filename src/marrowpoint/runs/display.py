@@ -29,6 +29,7 @@ EVERY, MOST = 5, 8  # all curves are tried in every so many frames, at most so o
 FRAMES_OF_EVIDENCE = 2.0  # frames show the same shaft: together they say no more than so many alone
 TIP_SAMPLES = 20.0  # free samples of a tip's strip: misfit of the model, not noise, limits it
 NEAR_WIDTHS, BETTER = 1.0, 0.8  # a tip moves less from frame to frame; misfit, of that there, of a tip elsewhere
+STEP_WIDTHS = 4.0  # a tip that jumps farther along the shaft is another one
 # Light blurs before its logarithm is shown: edges of metal that takes two thirds of it away lie inside by so many blurs, and
 # the point of a cone by as many times more as it is slender
 LIGHT_BLURS = 0.3
@@ -114,8 +115,7 @@ class CurveDoubt:
         Tip, Section
         """
         fits = [_Fit.of(pixels, replace(shaft, start_px=start), earlier) for start in _starts(shaft, expected_px)]
-        # the last one begins where the tip is expected: what lies elsewhere must explain the picture clearly better
-        fit = fits[0] if fits[0].tip.noise < BETTER * fits[-1].tip.noise else fits[-1]
+        fit = _likelier(fits[0], fits[-1], expected_px)
         section = fit.sections[MIDDLE][0]
         self.light_px.append(LIGHT_BLURS * section.blur_px * fit.tip.taper_px / section.radius_px)
         self.since += 1
@@ -153,6 +153,17 @@ def _starts(shaft: Shaft, expected_px: float | None) -> tuple[float, ...]:
         np.clip(shaft.start_px, expected_px - NEAR_WIDTHS * shaft.width_px, expected_px + NEAR_WIDTHS * shaft.width_px)
     )
     return (shaft.start_px,) if near == shaft.start_px else (shaft.start_px, near)
+
+
+def _likelier(seen: _Fit, near: _Fit, expected_px: float | None) -> _Fit:
+    """The fit where the tip was expected, if it holds there; what lies elsewhere must explain the picture clearly better."""
+    if expected_px is None:
+        return seen
+    width = near.evened.shaft.width_px
+    holds = abs(near.tip.along_px - expected_px) < NEAR_WIDTHS * width
+    if holds and abs(seen.tip.along_px - expected_px) > STEP_WIDTHS * width:
+        return near
+    return seen if seen.tip.noise < (BETTER if holds else 1.0) * near.tip.noise else near
 
 
 def _tip(evened: Evened, section: Section) -> Tip:

@@ -18,7 +18,7 @@ from marrowpoint.fluoroscopy.shaft import fit_shaft
 from marrowpoint.frame import FloatImage, Frame
 from marrowpoint.needle import Needle
 from marrowpoint.runs.before import Before
-from marrowpoint.runs.display import CurveDoubt
+from marrowpoint.runs.display import STEP_WIDTHS, CurveDoubt
 from marrowpoint.runs.early import GIVEN_UP, Early, of_one_needle
 from marrowpoint.runs.jumps import with_jumps
 from marrowpoint.runs.refit import TURN_COS, WIDTH_RATIO, is_alike, needle_of
@@ -31,7 +31,6 @@ SURE, SURER = 0.8, 0.3
 SEARCH_EVERY = 3  # frames between searches while the needle is lost
 PIECE_WIDTHS = 10.0  # length of shaft that is fitted
 LEAST_SURE = 0.3  # confidence below which a found bar is not followed
-STEP_WIDTHS = 4.0  # a tip that jumps farther along the shaft is searched for anew
 AGREE_WIDTHS = 1.5  # search and following agree
 
 
