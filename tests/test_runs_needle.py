@@ -157,6 +157,23 @@ def test_first_frames_that_showed_something_else_are_gone_through_again(run) -> 
     assert len(errors) == 8 and max(errors) < 3
 
 
+def test_one_width_far_off_does_not_lose_the_needle(run) -> None:
+    _, scan, _, _, frames = run
+    tracker = Tracker(scan)
+    for index, frame in enumerate(frames[:5]):
+        tracker.add(index, frame)
+    good = tracker.needles[4]
+    assert good is not None
+    # as a shaft whose edge lies along an edge of bone in one frame
+    wide = replace(good, width_px=2.0 * good.width_px)
+    tracker._remember(5, wide)
+    tracker.needles.append(wide)
+    tracker.add(6, frames[6])
+    found = tracker.needles[6]
+    assert found is not None and 6 not in tracker.searched
+    assert found.width_px < 1.3 * good.width_px
+
+
 def test_what_is_found_elsewhere_in_few_frames_is_no_needle(run) -> None:
     _, scan, _, _, frames = run
     tracker = Tracker(scan)

@@ -64,6 +64,7 @@ class Tracker:
         self.searched: list[int] = []
         self.curves, self.before = CurveDoubt(), Before()
         self.early = Early()
+        self.widths_px: list[float] = []  # of the needle in this view: one frame's may be far off, and nothing is like it
         self.fitted: set[int] = set()  # frames whose tip was fitted with the run's middle curve
 
     def add(self, index: int, frame: Frame) -> None:
@@ -75,7 +76,7 @@ class Tracker:
         self.early.add(index, pixels)
         self.since_search += 1
         if index and self.scan.views[index] != self.scan.views[index - 1]:
-            self.before = Before()
+            self.before, self.widths_px = Before(), []
         same_view = self.last_index >= 0 and self.scan.views[index] == self.scan.views[self.last_index]
         found = self._follow(index, pixels) if self.last is not None and same_view else None
         lost = found is None
@@ -211,7 +212,7 @@ class Tracker:
         """Forget a track that was no needle's: its frames count as lost."""
         self.needles = [needle if self._sure(needle) else None for needle in self.needles]
         self.last, self.last_index, self.support, self.speed_px = None, -1, 0.0, 0.0
-        self.curves, self.before = CurveDoubt(), Before()
+        self.curves, self.before, self.widths_px = CurveDoubt(), Before(), []
 
     def _refined(self, index: int, pixels: FloatImage, found: Needle) -> Needle:
         """A found needle fitted like the followed ones, where both agree."""
@@ -236,4 +237,5 @@ class Tracker:
             way = (rest[0] - found.tip[0]) * found.axis[0] + (rest[1] - found.tip[1]) * found.axis[1]
             speed = way / (index - self.last_index)
             self.speed_px = 0.5 * self.speed_px + 0.5 * float(np.clip(speed, -2 * found.width_px, 2 * found.width_px))
-        self.last, self.last_index = found, index
+        self.widths_px.append(found.width_px)
+        self.last, self.last_index = replace(found, width_px=float(np.median(self.widths_px))), index
