@@ -147,6 +147,16 @@ def test_a_needle_that_moves_from_nowhere_is_not_taken_for_contrast() -> None:
 ADVANCE_PX, MOVES_AT = 15.0, 10
 
 
+def test_contrast_that_comes_beside_the_shaft_far_behind_the_tip_is_seen_and_does_not_reassure() -> None:
+    """A leak, or a tip that was found too far ahead: 24 mm behind it contrast surrounds the shaft."""
+    result, verdict = follow(make_run(24, lambda i: grown(i, 12, 11.0, 128.0, 80.0)))
+    assert verdict.code is Code.SPREAD_AWAY
+    assert max(s.seen_area for s in result.spreads) > 0.4 * np.pi * (11 * MM) ** 2
+    # as far from the tip, but not at the needle: nothing that hangs together with it
+    _, other = follow(make_run(24, lambda i: grown(i, 12, 11.0, 168.0, 120.0)))
+    assert other.code is Code.NO_CONTRAST_SEEN
+
+
 def beside_a_moving_needle(index: int, beside: np.ndarray) -> np.ndarray:
     """A shaft that goes on from `TIP` along its axis, and something else that comes while it does."""
     way = float(np.clip(1.5 * (index - MOVES_AT), 0, ADVANCE_PX))

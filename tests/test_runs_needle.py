@@ -11,13 +11,15 @@ from run_frames import bone_like, circle_field, make_frame, shifted, source_of
 from marrowpoint.audit.typed_run import run_facts
 from marrowpoint.cortex import Cortex
 from marrowpoint.frame import Calibration, Frame, PixelSpacing, SpacingSource
+from marrowpoint.measurement import Bound, Measurement, Unit
 from marrowpoint.phantom.runs_needle import FlatNeedle, advance
 from marrowpoint.read import read_profile
 from marrowpoint.report.run_record import run_record
 from marrowpoint.runs.assess import assess_run
+from marrowpoint.runs.events import find_events
 from marrowpoint.runs.judge_needle import judge_needle
 from marrowpoint.runs.needle import BoneOf, describe_needle, follow_needle
-from marrowpoint.runs.run import NeedleResult, RunAssessment, RunTimes
+from marrowpoint.runs.run import NeedlePoint, NeedleResult, RunAssessment, RunTimes
 from marrowpoint.runs.scan import Scan, scan_run
 from marrowpoint.runs.track import Tracker
 from marrowpoint.verdict import Code, Flag
@@ -133,11 +135,92 @@ def test_what_was_followed_in_doubt_gives_way_to_a_needle(run) -> None:
     tracker.last, tracker.needles = edge, [edge]
     for index, frame in enumerate(frames[1:16], start=1):
         tracker.add(index, frame)
+    assert tracker.needles[0] is None
     needles = tracker.done().needles
-    assert needles[0] is None
     found = [(needle.tip, tip) for needle, tip in zip(needles, tips, strict=False) if needle is not None]
     assert all(np.hypot(tip[0] - truth[0], tip[1] - truth[1]) * MM < 3 for tip, truth in found)
     assert len(found) >= 9
+
+
+def test_first_frames_that_showed_something_else_are_gone_through_again(run) -> None:
+    """A stub is missed, or an edge taken for it: the needle is followed back from where the run is sure of it."""
+    _, scan, _, tips, frames = run
+    tracker = Tracker(scan)
+    for index, frame in enumerate(frames):
+        tracker.add(index, frame)
+    first = tracker.needles[0]
+    assert first is not None
+    edge = replace(first, tip=(220.0, 90.0), axis=(0.6, 0.8))
+    tracker.needles[:8] = [edge] * 5 + [None] * 3
+    needles = tracker.done().needles[:8]
+    errors = [np.hypot(n.tip[0] - t[0], n.tip[1] - t[1]) * MM for n, t in zip(needles, tips, strict=False) if n is not None]
+    assert len(errors) == 8 and max(errors) < 3
+
+
+def test_one_width_far_off_does_not_lose_the_needle(run) -> None:
+    _, scan, _, _, frames = run
+    tracker = Tracker(scan)
+    for index, frame in enumerate(frames[:5]):
+        tracker.add(index, frame)
+    good = tracker.needles[4]
+    assert good is not None
+    # as a shaft whose edge lies along an edge of bone in one frame
+    wide = replace(good, width_px=2.0 * good.width_px)
+    tracker._remember(5, wide)
+    tracker.needles.append(wide)
+    tracker.add(6, frames[6])
+    found = tracker.needles[6]
+    assert found is not None and 6 not in tracker.searched
+    assert found.width_px < 1.3 * good.width_px
+
+
+def test_what_is_found_elsewhere_in_few_frames_is_no_needle(run) -> None:
+    _, scan, _, _, frames = run
+    tracker = Tracker(scan)
+    for index, frame in enumerate(frames):
+        tracker.add(index, frame)
+    there = tracker.needles[30]
+    assert there is not None
+    tracker.needles[30] = replace(there, tip=(60.0, 240.0), axis=(there.axis[1], -there.axis[0]))
+    needles = tracker.done().needles
+    assert needles[30] is None and needles[29] is not None and needles[31] is not None
+
+
+def test_a_run_that_follows_no_one_needle_is_not_followed_back(run) -> None:
+    _, scan, _, _, frames = run
+    tracker = Tracker(scan)
+    for index, frame in enumerate(frames[:20]):
+        tracker.add(index, frame)
+    kept = [
+        n if n is None or i // 5 % 2 else replace(n, axis=(n.axis[1], -n.axis[0]), tip=(60.0, 240.0))
+        for i, n in enumerate(tracker.needles)
+    ]
+    tracker.needles = list(kept)
+    assert [n is None for n in tracker.done().needles] == [n is None for n in kept]
+
+
+@pytest.mark.parametrize(("hidden", "frame", "within"), [("lost", 19 + 9 * 3 / 8, 1), ("copy", 28, 0)])
+def test_an_event_while_nothing_new_is_seen(run, hidden: str, frame: float, within: int) -> None:
+    """Eight frames hide the way from 9 mm to 1 mm: at even speed 3 mm back are reached after three of the nine steps.
+
+    A needle that is lost is taken to go on evenly; copies show the picture before them, so that the first new one shows it.
+    """
+    _, scan, _, _, _ = run
+    depth = np.concatenate([np.linspace(0, 9, 12), np.full(8, 9.0), np.full(8, np.nan), np.linspace(1, 0.8, 8)])
+    points = tuple(
+        NeedlePoint(frame=i, state=hidden)
+        if np.isnan(d)
+        else NeedlePoint(
+            frame=i,
+            state="found",
+            advance=Measurement(value=d, lower=d - 1, upper=d + 1, unit=Unit.MM, bound=Bound.LOWER, method="test"),
+        )
+        for i, d in enumerate(depth)
+    )
+    still = replace(scan, poses=scan.poses[: len(depth)])
+    events = {e.code: e for e in find_events(points, still, RunTimes(), PROFILE, "mm", mm_per_px=MM)}
+    assert abs(events["withdrawn"].frame - frame) <= within
+    assert events["withdrawn"].earliest <= events["withdrawn"].frame <= events["withdrawn"].latest
 
 
 def test_what_is_found_now_here_now_there_is_no_needle(run) -> None:

@@ -7,9 +7,10 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from run_frames import disc, make_run, renumbered
+from run_frames import bone_like, circle_field, disc, make_frame, make_run, renumbered
 
 from marrowpoint.errors import NotAssessable
+from marrowpoint.phantom.runs_needle import FlatNeedle
 from marrowpoint.runs.onset import find_onset
 from marrowpoint.runs.scan import scan_run
 
@@ -23,6 +24,17 @@ def test_copies_are_told_from_new_frames() -> None:
     frames[5] = replace(frames[5], pixels=frames[4].pixels)
     frames[6] = replace(frames[6], pixels=frames[4].pixels)
     assert scan_run(renumbered(frames)).copies == frozenset({5, 6})
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_a_needle_that_comes_late_tells_the_polarity(inverted: bool) -> None:
+    rng = np.random.default_rng(0)
+    nothing = [make_frame(np.clip(0.5 + rng.normal(0, 0.01, (320, 320)), 0, 1)) for _ in range(12)]
+    needle = FlatNeedle(axis=(-0.8, 0.6), outer_diameter_mm=3.05, length_mm=120.0, lean_deg=90.0)
+    metal = 0.7 * bone_like(0, 320) + 0.16 * needle.steel_mm((150.0, 160.0), (320, 320), 0.4)
+    shown = [circle_field(np.clip(metal + rng.normal(0, 0.008, metal.shape), 0.02, 0.98)) for _ in range(24)]
+    frames = [*nothing, *(make_frame(1 - picture if inverted else picture) for picture in shown)]
+    assert scan_run(renumbered(frames)).exposure.inverted is inverted
 
 
 def test_rough_motion_is_followed() -> None:

@@ -70,6 +70,7 @@ def fit_tip(
     at_stop: bool,
     shapes: tuple[tuple[float, float], ...] = SHAPES,
     window_width_px: float | None = None,
+    trust: FloatImage | None = None,
 ) -> Tip:
     """Fit the end of a shaft with tips of free taper and choose by evidence.
 
@@ -85,14 +86,15 @@ def fit_tip(
         Cones [diameters] and leans [deg] that are tried.
     window_width_px : float or None
         Width that sets the window; fits with different cross-sections can be compared where it is the same.
+    trust : ndarray of shape (M, N), float32, or None
+        Weight 0..1 of each pixel; without it all count alike.
 
     Returns
     -------
     Tip
     """
     width = 2 * section.radius_px if window_width_px is None else window_width_px
-    rough = shaft.stop_px if at_stop else shaft.start_px
-    outward = 1.0 if at_stop else -1.0
+    rough, outward = (shaft.stop_px, 1.0) if at_stop else (shaft.start_px, -1.0)
     step = max(1.0, width / 16)
     inner = min(3.5 * width + 8, max(shaft.length_px - 2, width))
     along = np.arange(-inner, 2.0 * width + 8, step)  # outward from the rough end
@@ -103,9 +105,11 @@ def fit_tip(
     strip = sample_strip(attenuation, shaft.point(rough), axis, along, across)
     excess = _less_flanks(strip, across, half)
     core = np.abs(across) <= half
+    weight = np.ones_like(strip) if trust is None else sample_strip(trust, shaft.point(rough), axis, along, across)
     profile, level = _profile(excess, along, across, width)
     data = _Data(
         excess=excess[:, core],
+        weight=weight[:, core],
         step=step,
         start=float(along[0]),
         across=across[core],
@@ -123,6 +127,7 @@ def fit_tip(
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Data:
     excess: Floats
+    weight: Floats
     step: float
     start: float
     across: NDArray[np.float64]
@@ -166,13 +171,13 @@ def _costs(data: _Data, shape: tuple[float, float], places: NDArray[np.float64])
     model = _model(s, data, shape)
     scale = (data.along / max(abs(data.start), 1.0)).astype(np.float32)
     rows = (-whole - first)[:, None] + np.arange(count)[None, :]
-    product = np.take_along_axis(data.excess @ model.T, rows.T, axis=1).T
-    power = (model**2).sum(1)[rows]
+    product = np.take_along_axis((data.weight * data.excess) @ model.T, rows.T, axis=1).T
+    power = np.take_along_axis(data.weight @ (model**2).T, rows.T, axis=1).T
     m00, m01, m11 = power.sum(1), power @ scale, power @ scale**2
     m11 = m11 + 0.05 * m00 + 1e-9  # the height may not turn round within the window
     v0, v1 = product.sum(1), product @ scale
     gain = (v0**2 * m11 - 2 * v0 * v1 * m01 + v1**2 * m00) / np.maximum(m00 * m11 - m01**2, 1e-9)
-    costs: NDArray[np.float64] = float((data.excess**2).sum()) - np.where(v0 > 0, gain, 0.0)
+    costs: NDArray[np.float64] = float((data.weight * data.excess**2).sum()) - np.where(v0 > 0, gain, 0.0)
     return costs
 
 
@@ -238,7 +243,7 @@ def _average(
     end: tuple[float, float, float],
 ) -> Tip:
     """Mean and spread of the place over all shapes, weighted by their evidence."""
-    noise2 = max(float(cost.min()) / data.excess.size, 1e-12)
+    noise2 = max(float(cost.min()) / float(data.weight.sum()), 1e-12)
     log = -0.5 * cost / noise2 * data.step**2 / CORRELATED
     cones = np.array([cone for cone, _ in shapes])
     pointed = _pointed(log, cones)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from marrowpoint.measurement import Measurement
 from marrowpoint.profile import Profile
+from marrowpoint.runs.crossing import crossed
 from marrowpoint.runs.run import NeedlePoint, RunEvent, RunTimes
 from marrowpoint.runs.scan import Scan
 
@@ -16,7 +17,7 @@ TABLE_MM, TABLE_PX, TABLE_FRAMES = 3.0, 10.0, 10  # a shift of the bone by so mu
 BRIGHTNESS = 0.06  # of the range: a jump of the exposure between frames
 LOST_FRAMES = 3
 MEDIAN_OF = 5
-ON_BONE_MM = 0.25  # a tip so near to the outline stands on it: a needle rests there, and tips are found a little short
+ON_BONE_MM = 0.1  # a tip so near to the outline stands on it: a needle rests there
 ARRIVED_MM, NEARLY_MM = 0.35, 0.85  # a tip so near to its deepest place has arrived; has arrived at the earliest
 PLATEAU_MM = 0.8  # the deepest place is the middle of what lies so near to the largest values: their noise is no depth
 
@@ -49,6 +50,8 @@ def find_events(
             if crossing is not None:
                 events.append(_event(code, crossing, times))
     events.extend(_depth_events([(p.frame, p.advance) for p in points if p.advance is not None], times, profile, unit))
+    copies = {p.frame for p in points if p.state == "copy"}
+    events = [_shown(event, copies, len(points) - 1, times) for event in events]
     events.extend(_lost(points, times))
     events.extend(_jumps(scan, times, TABLE_PX if unit == "px" else TABLE_MM / mm_per_px))
     return tuple(sorted(events, key=lambda event: event.frame))
@@ -58,6 +61,12 @@ def _event(code: str, frames: tuple[int, int, int], times: RunTimes, text: str =
     first, frame, last = frames
     time = None if times.seconds is None else times.seconds[frame]
     return RunEvent(code=code, frame=frame, earliest=min(first, frame), latest=max(last, frame), time_s=time, text=text)
+
+
+def _shown(event: RunEvent, copies: set[int], last: int, times: RunTimes) -> RunEvent:
+    """An event among copies is first shown after them: a copy shows nothing new."""
+    frame = next((i for i in range(event.frame, last + 1) if i not in copies), event.frame)
+    return _event(event.code, (event.earliest, frame, event.latest), times, event.text)
 
 
 def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -79,7 +88,7 @@ def _crossing(curve: list[tuple[int, Measurement]], level: float) -> tuple[int, 
         return None
     first = next((i for i in range(at + 1) if high[i] >= level), at)
     last = next((i for i in range(at, len(low)) if low[i] >= level), len(low) - 1)
-    return frames[first], frames[at], frames[last]
+    return frames[first], crossed(frames, np.array([m.value for _, m in curve]), at, level), frames[last]
 
 
 def _depth_events(curve: list[tuple[int, Measurement]], times: RunTimes, profile: Profile, unit: str) -> list[RunEvent]:
@@ -96,8 +105,9 @@ def _depth_events(curve: list[tuple[int, Measurement]], times: RunTimes, profile
     arrived = int(np.argmax(values >= deepest - ARRIVED_MM * per_mm))
     first = int(np.argmax(values >= deepest - NEARLY_MM * per_mm))
     top = int(np.argmax(values))
+    at = _arrived(frames, values, arrived, deepest - ARRIVED_MM * per_mm)
     text = f"{deepest - values[0]:.1f} {unit} from where the needle was first seen"
-    events = [_event("deepest", (frames[first], frames[arrived], frames[top]), times, text)]
+    events = [_event("deepest", (frames[first], at, frames[top]), times, text)]
     way = profile.run_limits.withdrawn_mm * per_mm
     back = _first_after(top, values, lambda v: v < deepest - way)
     if back is not None:
@@ -105,9 +115,19 @@ def _depth_events(curve: list[tuple[int, Measurement]], times: RunTimes, profile
         doubt = max(0.3 * way, float(np.median([m.upper - m.lower for _, m in curve])) / 2)
         early = _first_after(top, values, lambda v: v < deepest - max(way - doubt, 0.0))
         late = _first_after(top, values, lambda v: v < deepest - way - doubt)
-        spread = frames[back if early is None else early], frames[back], frames[-1 if late is None else late]
-        events.append(_event("withdrawn", spread, times))
+        at = crossed(frames, np.array([m.value for _, m in curve]), back, deepest - way)
+        events.append(
+            _event("withdrawn", (frames[back if early is None else early], at, frames[-1 if late is None else late]), times)
+        )
     return events
+
+
+def _arrived(frames: list[int], values: NDArray[np.float64], index: int, level: float) -> int:
+    """The frame in which a level is reached: at even speed where copies or a lost needle lie between two frames."""
+    if index == 0 or frames[index] - frames[index - 1] == 1 or values[index] == values[index - 1]:
+        return frames[index]
+    share = float(np.clip((level - values[index - 1]) / (values[index] - values[index - 1]), 0, 1))
+    return frames[index - 1] + max(1, int(np.ceil(share * (frames[index] - frames[index - 1]))))
 
 
 def _first_after(start: int, values: NDArray[np.float64], holds: Callable[[float], bool]) -> int | None:

@@ -14,14 +14,13 @@ from marrowpoint.measure import measure_placement
 from marrowpoint.measurement import Bound, Measurement, Unit
 from marrowpoint.needle import Needle
 from marrowpoint.profile import Profile
+from marrowpoint.runs.early import MOST, agreeing
 from marrowpoint.runs.events import find_events
 from marrowpoint.runs.run import Motion, NeedlePoint, NeedleResult, RunTimes
 from marrowpoint.runs.scan import Scan
 from marrowpoint.runs.track import Track, Tracker
 
 KEY_FRAMES = 6
-MOST = 0.9  # of the frames must agree that one thing is followed
-TURN_DEG, ASIDE_WIDTHS = 25.0, 6.0  # an operator tilts and redirects a needle by less while a run lasts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -108,14 +107,7 @@ def describe_needle(
 
 def _steady(placed: list[tuple[tuple[float, float], Needle]]) -> bool:
     """Whether the same shaft is found all along: what jumps from vessel to catheter or from edge to edge is no needle."""
-    axes = np.array([needle.axis for _, needle in placed])
-    tips = np.array([tip for tip, _ in placed])
-    middle = np.median(axes, axis=0)
-    middle = middle / max(float(np.linalg.norm(middle)), 1e-9)
-    turn = np.degrees(np.arccos(np.clip(axes @ middle, -1, 1)))
-    aside = np.abs((tips - np.median(tips, axis=0)) @ np.array([middle[1], -middle[0]]))
-    width = float(np.median([needle.width_px for _, needle in placed]))
-    return bool(np.quantile(turn, MOST) < TURN_DEG and np.quantile(aside, MOST) < ASIDE_WIDTHS * width)
+    return float(agreeing(placed).mean()) >= MOST
 
 
 def _size(calibration: Calibration) -> float:

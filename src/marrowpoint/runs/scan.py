@@ -24,6 +24,7 @@ SAME_VIEW = 0.6  # correlation of fine detail after alignment: below it another 
 SAME_FIELD = 0.9  # overlap of the fields of view of two frames
 DETAIL_PX = 6.0  # detail finer than this tells views apart, in small pixels
 DETAIL_SDS = 3.0  # and counts as no stronger than so many of its usual size
+SURE_POLARITY, POLARITY_AT = 0.9, (4, 16, 32, 48, 64)  # a run in doubt asks these frames, too: a needle that has come tells it
 CLIPPED = 0.004  # of the range: a value at its end carries no detail
 
 
@@ -102,7 +103,7 @@ def scan_run(frames: Iterable[Frame]) -> Scan:
         previous = frame.pixels
         references.append(frame.reference)
         small.append(shrink(frame.pixels))
-        if exposure is None or (len(references) == 4 and exposure.polarity_confidence < 0.9):
+        if exposure is None or (len(references) in POLARITY_AT and exposure.polarity_confidence < SURE_POLARITY):
             exposure = _surer(exposure, frame)
     if exposure is None:
         raise NotAssessable("no_frames", "the run holds no frame")

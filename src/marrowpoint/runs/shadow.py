@@ -20,6 +20,7 @@ Floats = NDArray[np.float64]
 
 BESIDE_PX = 0.8  # density is read so far outside the shadow, in pixels of the grid
 POINT = 1.3  # usual length of a trocar's point in diameters
+BESIDE_RADII = 4.0  # of the shaft: contrast that first appears within them comes from the needle
 STEP_PX = 0.5  # along the shaft
 # What surrounds the shaft is thickest behind it: its rims are fainter than its middle, a trace of them may be all that shows
 SLEEVE_SHARE, TRACE_SHARE = 0.6, 0.3
@@ -91,6 +92,25 @@ def half_width(along: NDArray[Any], radius_px: float, edge_px: float) -> NDArray
     return np.asarray(edge_px + radius_px * np.clip(along / (2 * POINT * radius_px), 0, 1))
 
 
+def along_shaft(shadow: Shadow, place: tuple[float, float]) -> tuple[float, float] | None:
+    """A place, if it lies beside the shaft behind its tip, not farther off than `BESIDE_RADII`.
+
+    Parameters
+    ----------
+    shadow : Shadow
+    place : tuple of float
+        (row, column) on the grid.
+
+    Returns
+    -------
+    tuple of float or None
+    """
+    down, right = place[0] - shadow.tip[0], place[1] - shadow.tip[1]
+    along = down * shadow.axis[0] + right * shadow.axis[1]
+    across = abs(down * shadow.axis[1] - right * shadow.axis[0])
+    return place if 0 < along < shadow.length_px and across < BESIDE_RADII * shadow.radius_px else None
+
+
 def cast_shadow(
     shape: tuple[int, ...],
     tip: tuple[float, float],
@@ -127,8 +147,10 @@ def _places(shape: tuple[int, ...], tip: tuple[float, float], axis: tuple[float,
     return along, rows * np.float32(axis[1]) - columns * np.float32(axis[0])
 
 
-def smooth_beside(picture: FloatImage, hidden: Mask, sigma_px: float) -> FloatImage:
+def smooth_beside(picture: FloatImage, hidden: Mask | None, sigma_px: float) -> FloatImage:
     """A picture smoothed without what is hidden, shape (m, n); where hardly anything is seen it is 0."""
+    if hidden is None:
+        return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma_px), dtype=np.float32)
     seen = (~hidden).astype(np.float32)
     share = cv2.GaussianBlur(seen, (0, 0), sigma_px)
     smooth = cv2.GaussianBlur(picture * seen, (0, 0), sigma_px) / np.maximum(share, np.float32(LEAST_SHARE))

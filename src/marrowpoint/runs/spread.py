@@ -9,7 +9,7 @@ import numpy as np
 
 from marrowpoint.frame import FloatImage, Mask
 from marrowpoint.needle import Needle
-from marrowpoint.runs.shadow import Shadow, behind, cast_shadow, covered, read_sides, smooth_beside
+from marrowpoint.runs.shadow import Shadow, along_shaft, behind, cast_shadow, covered, read_sides, smooth_beside
 from marrowpoint.runs.subtract import Subtraction
 
 MEAN_OF = 3  # frames averaged to see faint contrast
@@ -91,6 +91,8 @@ class Surroundings:
         Where a moving needle may show as new metal: nothing is called contrast there.
     shadow : Shadow or None
         What the shaft hides; None without a needle.
+    beside : tuple of float or None
+        Where contrast first appeared, if that is beside the shaft of a still needle: a leak, or a tip found too far ahead.
     """
 
     tip: tuple[float, float]
@@ -99,6 +101,7 @@ class Surroundings:
     target: Mask | None = None
     swept: Mask | None = None
     shadow: Shadow | None = None
+    beside: tuple[float, float] | None = None
 
 
 def grid_scale(subtraction: Subtraction, mm_per_px: float | None) -> GridScale:
@@ -141,7 +144,6 @@ def surroundings(
     small = [None if m is None else _shrunk(m, shape) for m in (bone, target)]
     if needle is not None:
         size = subtraction.picture.shape[0], subtraction.picture.shape[1]
-        full = needle.footprint(size, margin_px=margin_px)
         swept = None
         if travel_px > 0:
             ahead = needle.tip[0] - travel_px * needle.axis[0], needle.tip[1] - travel_px * needle.axis[1]
@@ -159,11 +161,12 @@ def surroundings(
         )
         return Surroundings(
             tip=tip,
-            corridor=_shrunk(full, shape),
+            corridor=_shrunk(needle.footprint(size, margin_px=margin_px), shape),
             bone=small[0],
             target=small[1],
             swept=swept,
             shadow=shadow,
+            beside=None if first is None or travel_px > 0 else along_shaft(shadow, subtraction.to_grid(first)),
         )
     if first is None:
         return None
@@ -216,6 +219,8 @@ def follow_spread(subtraction: Subtraction, around: Surroundings, scale: GridSca
     rows, columns = (np.arange(n, dtype=np.float32) for n in subtraction.inside.shape)
     distance = np.hypot(rows[:, None] - np.float32(around.tip[0]), columns[None, :] - np.float32(around.tip[1]))
     linked: Mask = distance < scale.px(TIP_MM)
+    if around.beside is not None:
+        linked |= np.hypot(rows[:, None] - around.beside[0], columns[None, :] - around.beside[1]) < scale.px(TIP_MM)
     inside = subtraction.inside if around.swept is None else subtraction.inside & ~around.swept
     seen = np.zeros_like(linked)
     reached = np.full(linked.shape, -1, np.int32)
@@ -225,7 +230,7 @@ def follow_spread(subtraction: Subtraction, around: Surroundings, scale: GridSca
             spreads.append(Spread(frame=frame))
             continue
         mean = subtraction.stack[index - 1 : index + 2].mean(axis=0)
-        smooth = _smoothed(mean, around.swept, scale.px(BLUR_MM))
+        smooth = smooth_beside(mean, around.swept, scale.px(BLUR_MM))
         found, other = _linked(smooth / noise, inside, linked, scale)
         elsewhere = max(elsewhere, other * scale.size**2)
         linked = linked | found
@@ -234,12 +239,6 @@ def follow_spread(subtraction: Subtraction, around: Surroundings, scale: GridSca
         spreads.append(_measure(frame, mean, found, distance, (subtraction, around, scale)))
     peak = int(np.argmax([s.density for s in spreads]))
     return SpreadSeries(spreads=tuple(spreads), seen=seen, reached=reached, elsewhere=elsewhere, peak=peak)
-
-
-def _smoothed(mean: FloatImage, swept: Mask | None, sigma_px: float) -> FloatImage:
-    """Smoothed without moving metal, whose halo would be called contrast."""
-    smooth = cv2.GaussianBlur(mean, (0, 0), sigma_px) if swept is None else smooth_beside(mean, swept, sigma_px)
-    return np.asarray(smooth, dtype=np.float32)
 
 
 def smoothed_noise(subtraction: Subtraction, scale: GridScale) -> FloatImage:

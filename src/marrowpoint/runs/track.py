@@ -14,12 +14,14 @@ from marrowpoint.cortex import BonePrior
 from marrowpoint.errors import NotAssessable
 from marrowpoint.exposure import Bar, Exposure
 from marrowpoint.fluoroscopy.locate import locate_needle
-from marrowpoint.fluoroscopy.section import Section
-from marrowpoint.fluoroscopy.shaft import Shaft, fit_shaft
-from marrowpoint.fluoroscopy.tip import Tip
+from marrowpoint.fluoroscopy.shaft import fit_shaft
 from marrowpoint.frame import FloatImage, Frame
 from marrowpoint.needle import Needle
-from marrowpoint.runs.display import CurveDoubt
+from marrowpoint.runs.before import Before
+from marrowpoint.runs.display import STEP_WIDTHS, CurveDoubt
+from marrowpoint.runs.early import GIVEN_UP, Early, of_one_needle
+from marrowpoint.runs.jumps import with_jumps
+from marrowpoint.runs.refit import TURN_COS, WIDTH_RATIO, is_alike, needle_of
 from marrowpoint.runs.register import Alignment
 from marrowpoint.runs.scan import Scan
 
@@ -29,11 +31,7 @@ SURE, SURER = 0.8, 0.3
 SEARCH_EVERY = 3  # frames between searches while the needle is lost
 PIECE_WIDTHS = 10.0  # length of shaft that is fitted
 LEAST_SURE = 0.3  # confidence below which a found bar is not followed
-LEAST_SUPPORT = 0.35  # of the shaft's evidence where it was last searched: less is not the needle
-OFF_WIDTHS, TURN_COS, WIDTH_RATIO = 2.0, 0.99, 1.5  # a followed shaft may differ so much from its prediction
-STEP_WIDTHS = 4.0  # a tip that jumps farther along the shaft is searched for anew
 AGREE_WIDTHS = 1.5  # search and following agree
-JUMP_SHARE = 0.5  # of a deviation from its neighbours in time enters the doubt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +62,9 @@ class Tracker:
         self.since_search = 0
         self.needles: list[Needle | None] = []
         self.searched: list[int] = []
-        self.curves = CurveDoubt()
+        self.curves, self.before = CurveDoubt(), Before()
+        self.early = Early()
+        self.widths_px: list[float] = []  # of the needle in this view: one frame's may be far off, and nothing is like it
         self.fitted: set[int] = set()  # frames whose tip was fitted with the run's middle curve
 
     def add(self, index: int, frame: Frame) -> None:
@@ -73,7 +73,10 @@ class Tracker:
             self.needles.append(None)
             return
         pixels = np.asarray(1 - frame.pixels if self.scan.exposure.inverted else frame.pixels, dtype=np.float32)
+        self.early.add(index, pixels)
         self.since_search += 1
+        if index and self.scan.views[index] != self.scan.views[index - 1]:
+            self.before, self.widths_px = Before(), []
         same_view = self.last_index >= 0 and self.scan.views[index] == self.scan.views[self.last_index]
         found = self._follow(index, pixels) if self.last is not None and same_view else None
         lost = found is None
@@ -82,15 +85,38 @@ class Tracker:
             found = self._search(index, pixels, found)
         if found is not None:
             self._remember(index, found)
+            self.before.add(pixels, self._pose(index), found)
         self.needles.append(found)
 
     def done(self) -> Track:
         """The track: display curve settled, doubts widened where a frame stands out against its neighbours."""
+        self._go_back()
         settled = [
             needle if needle is None or index not in self.fitted else self.curves.correct(needle)
             for index, needle in enumerate(self.needles)
         ]
-        return Track(needles=tuple(_with_jumps(settled, self.scan)), searched=tuple(self.searched))
+        return Track(needles=tuple(with_jumps(settled, self.scan)), searched=tuple(self.searched))
+
+    def _go_back(self) -> None:
+        """Follow the needle from where the run is sure of it back to where it came from."""
+        view = int(np.bincount(self.scan.views).argmax())
+        shown = {i: needle for i, needle in enumerate(self.needles) if needle is not None and self.scan.views[i] == view}
+        frames = of_one_needle({i: (self._pose(i).back(needle.tip), needle) for i, needle in shown.items()})
+        if not frames:
+            return
+        # what was found elsewhere is no needle
+        for index in set(shown) - set(frames):
+            self.needles[index] = None
+        self.last, self.last_index, self.speed_px = self.needles[frames[0]], frames[0], 0.0
+        missing = 0
+        for index in (i for i in range(frames[0] - 1, -1, -1) if i in self.early.pixels and self.scan.views[i] == view):
+            found = self._follow(index, self.early.pixels[index])
+            missing = 0 if found is not None else missing + 1
+            if missing > GIVEN_UP:
+                return
+            if found is not None:
+                self._remember(index, found)
+                self.needles[index] = found
 
     def _follow(self, index: int, pixels: FloatImage) -> Needle | None:
         last = self._predicted(index)
@@ -107,13 +133,14 @@ class Tracker:
         centre = last.tip[0] + back * last.axis[0], last.tip[1] + back * last.axis[1]
         bar = Bar(centre=centre, direction=last.axis, width_px=width, bright=True, score=1.0)
         shaft = fit_shaft(pixels, self._usable, bar, piece_px=1.2 * back)
-        if shaft is None or not _alike(shaft, last, self.support):
+        if shaft is None or not is_alike(shaft, last, self.support):
             return None
         # the shaft's axis was started toward the hub: its beginning is the tip
-        tip, section = self.curves.fit(pixels, shaft)
+        expected = float(np.dot(np.subtract(last.tip, shaft.origin), shaft.axis))
+        tip, section = self.curves.fit(pixels, shaft, self.before.seen_from(self._pose(index)), expected)
         self.support = max(self.support, min(shaft.support, 2.0))
         self.fitted.add(index)
-        return _needle(shaft, tip, section, last)
+        return needle_of(shaft, tip, section, last)
 
     @property
     def _usable(self) -> FloatImage:
@@ -185,7 +212,7 @@ class Tracker:
         """Forget a track that was no needle's: its frames count as lost."""
         self.needles = [needle if self._sure(needle) else None for needle in self.needles]
         self.last, self.last_index, self.support, self.speed_px = None, -1, 0.0, 0.0
-        self.curves = CurveDoubt()
+        self.curves, self.before, self.widths_px = CurveDoubt(), Before(), []
 
     def _refined(self, index: int, pixels: FloatImage, found: Needle) -> Needle:
         """A found needle fitted like the followed ones, where both agree."""
@@ -208,53 +235,7 @@ class Tracker:
             before, now = self._pose(self.last_index), self._pose(index)
             rest = now.move(before.back(self.last.tip))
             way = (rest[0] - found.tip[0]) * found.axis[0] + (rest[1] - found.tip[1]) * found.axis[1]
-            speed = way / max(index - self.last_index, 1)
+            speed = way / (index - self.last_index)
             self.speed_px = 0.5 * self.speed_px + 0.5 * float(np.clip(speed, -2 * found.width_px, 2 * found.width_px))
-        self.last, self.last_index = found, index
-
-
-def _alike(shaft: Shaft, last: Needle, support: float) -> bool:
-    cosine = shaft.axis[0] * last.axis[0] + shaft.axis[1] * last.axis[1]
-    dr, dc = shaft.point(shaft.start_px)[0] - last.tip[0], shaft.point(shaft.start_px)[1] - last.tip[1]
-    across = abs(dr * last.axis[1] - dc * last.axis[0])
-    ratio = shaft.width_px / last.width_px
-    return (
-        cosine > TURN_COS
-        and across < OFF_WIDTHS * last.width_px
-        and 1 / WIDTH_RATIO < ratio < WIDTH_RATIO
-        and shaft.support > max(LEAST_SUPPORT * support, LEAST_SUPPORT)
-    )
-
-
-def _needle(shaft: Shaft, tip: Tip, section: Section, last: Needle) -> Needle:
-    lever = abs(tip.along_px - (shaft.start_px + shaft.stop_px) / 2)
-    return replace(
-        last,
-        tip=shaft.point(tip.along_px),
-        axis=shaft.axis,
-        width_px=section.width_px,
-        width_sd_px=section.width_sd_px,
-        tip_sd_along_px=tip.sd_px,
-        tip_sd_across_px=float(np.sqrt(shaft.across_sd_px**2 + (lever * shaft.angle_sd_rad) ** 2 + 0.15**2)),
-        length_px=abs(shaft.stop_px - tip.along_px),
-        alternatives=(),
-    )
-
-
-def _with_jumps(needles: list[Needle | None], scan: Scan) -> list[Needle | None]:
-    """Widen the doubt of a tip that its neighbours in time, moved with the patient, do not confirm."""
-    placed = [None if n is None else scan.poses[i].scaled(scan.factor).back(n.tip) for i, n in enumerate(needles)]
-    out: list[Needle | None] = []
-    for index, needle in enumerate(needles):
-        if needle is None:
-            out.append(None)
-            continue
-        here = placed[index]
-        near = [p for k in range(max(0, index - 2), min(len(placed), index + 3)) if k != index and (p := placed[k]) is not None]
-        if here is None or len(near) < 2:
-            out.append(needle)
-            continue
-        middle = np.median(np.array(near), axis=0)
-        off = JUMP_SHARE * float(np.hypot(here[0] - middle[0], here[1] - middle[1]))
-        out.append(replace(needle, tip_sd_along_px=float(np.hypot(needle.tip_sd_along_px, off))))
-    return out
+        self.widths_px.append(found.width_px)
+        self.last, self.last_index = replace(found, width_px=float(np.median(self.widths_px))), index
