@@ -325,4 +325,16 @@ def samples() -> tuple[Sample, ...]:
             },
         ),
     ]
-    return (*pair, *frame_verdicts, *others)
+    second = Sample(
+        name="thin_wing_ap.dcm",
+        shows="the needle of thin_wing.dcm from the front: together the two views exclude thick bone",
+        scenes=(scene(thin, FROM_ABOVE, view=(10.0, -10.0), seed=34, look_at=(-30, 90)),),
+        verdicts=(("projected_in_thin_bone", "projected_inside", "indeterminate"),),
+        never=("projected_in_thick_bone", "outside_bone"),
+        scale="fiducial",
+        view="ap",
+        syntax="jpeg2000",
+        study="thin_wing.dcm",
+        header={"PixelSpacing": "true", "PixelSpacingCalibrationType": "FIDUCIAL"},
+    )
+    return (*pair, *frame_verdicts, *others, second)

@@ -11,6 +11,7 @@ from pydicom.uid import generate_uid
 from typer.testing import CliRunner
 
 from marrowpoint.cli import app
+from marrowpoint.fluoroscopy.prior import load_network
 
 SAMPLES = Path(__file__).parents[1] / "sample_dicom"
 ILIAC, TANGENTIAL = "psis_iliac_oblique.dcm", "psis_tangential.dcm"
@@ -98,3 +99,22 @@ def test_contradictory_sides_are_never_one_needle(studies, sheet):
         assert len(found) == 2
         assert "other_side" in reasons(found[1])
         assert all(study["verdict"]["code"] in ("indeterminate", "not_assessable") for study in found)
+
+
+@pytest.mark.skipif(load_network() is None, reason="the model of the learned prior is not installed")
+def test_two_views_of_a_needle_in_the_thin_wing_say_that_it_lies_in_no_thick_bone(studies):
+    for name in ("thin_wing.dcm", "thin_wing_ap.dcm"):
+        copy(name, studies.folder / name)
+    (study,) = studies()
+    assert "not_in_thick_bone" in study["verdict"]["flags"]
+    assert study["verdict"]["severity"] == "problem"
+    assert "no_thick_bone" in reasons(study)
+
+
+@pytest.mark.skipif(load_network() is None, reason="the model of the learned prior is not installed")
+def test_two_views_of_a_needle_in_thick_bone_do_not(studies):
+    for name in (ILIAC, TANGENTIAL):
+        copy(name, studies.folder / name)
+    (study,) = studies()
+    assert "not_in_thick_bone" not in study["verdict"]["flags"]
+    assert study["thick_bone_chance"] > 0.5
