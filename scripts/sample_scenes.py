@@ -109,6 +109,7 @@ def samples() -> tuple[Sample, ...]:
     short, touching = beside(*CREST, FROM_ABOVE, 9.0)
     through, _ = beside(-80, 100, tuple(-x for x in FROM_SIDE), 9.0)
     across, along, front = (45.0, -8.0), (-31.0, -8.0), (0.0, 0.0)
+    calibrated = {"PixelSpacing": "true", "PixelSpacingCalibrationType": "FIDUCIAL"}
     magnified = {"ImagerPixelSpacing": "pitch", "DistanceSourceToDetector": 1000, "DistanceSourceToPatient": 700}
     pair = [
         Sample(
@@ -184,7 +185,7 @@ def samples() -> tuple[Sample, ...]:
             scale="fiducial",
             view="iliac_oblique",
             syntax="jpeg2000",
-            header={"PixelSpacing": "true", "PixelSpacingCalibrationType": "FIDUCIAL"},
+            header=calibrated,
         ),
         Sample(
             name="marginal_ap.dcm",
@@ -335,6 +336,6 @@ def samples() -> tuple[Sample, ...]:
         view="ap",
         syntax="jpeg2000",
         study="thin_wing.dcm",
-        header={"PixelSpacing": "true", "PixelSpacingCalibrationType": "FIDUCIAL"},
+        header=calibrated,
     )
     return (*pair, *frame_verdicts, *others, second)

@@ -13,8 +13,9 @@ from marrowpoint.audit.findings import Outcome
 from marrowpoint.audit.nouns import StoredFrame, pack, unpack
 from marrowpoint.audit.rules_placement import _placed
 from marrowpoint.cortex import BonePrior, ThicknessMap
+from marrowpoint.errors import MarrowpointError
 from marrowpoint.fluoroscopy.prior import load_network
-from marrowpoint.fluoroscopy.surroundings import CELL_MM, CELLS, HUB_SIDE_MM, tip_code, tip_surroundings
+from marrowpoint.fluoroscopy.surroundings import CELL_MM, CELLS, HUB_SIDE_MM, _parsed, tip_code, tip_surroundings
 from marrowpoint.frame import PixelSpacing, SpacingSource, ViewKind
 from marrowpoint.needle import Needle
 from marrowpoint.report.record import study_record
@@ -111,6 +112,11 @@ def test_the_code_of_a_mirrored_picture_is_the_same():
     assert len(code) == packaged_reader().code_length
     assert np.allclose(code, other, atol=1e-2)
     assert np.ptp(code) > 0.1
+
+
+def test_a_damaged_encoder_is_named():
+    with pytest.raises(MarrowpointError, match=r"tip_encoder\.onnx.*install marrowpoint again"):
+        _parsed(b"no network" * 100)
 
 
 @pytest.mark.skipif(packaged_reader() is None, reason="the package was installed without its tip reader")

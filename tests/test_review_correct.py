@@ -377,3 +377,12 @@ def test_reassess_is_pure():
     first, second = reassess(base, wanted, PROFILE), reassess(base, wanted, PROFILE)
     assert first.verdict == second.verdict and first.placement == second.placement
     assert (base.cortex.bone == before[0]).all() and (base.cortex.lines[0] == before[1]).all()
+
+
+def test_what_was_read_around_the_tip_goes_when_a_person_moves_it_and_stays_when_thresholds_change():
+    base = replace(assessment(), tip_code=(0.5, -1.0))
+    row, column = base.needle.tip
+    assert reassess(base, by_hand(tip=(row + 4.0, column)), PROFILE).tip_code == ()
+    other = reassess(base, Corrections(), replace(PROFILE, sha256="another"))
+    assert other is not base
+    assert other.tip_code == base.tip_code

@@ -21,12 +21,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from marrowpoint.fluoroscopy.surroundings import ENCODER_FILE
-from marrowpoint.study.place import EXCLUDED, READER_FILE, PlaceReader, ViewFacts, thickness_logits, view_scalars
+from marrowpoint.study.geometry import ZeroView, picture_axes
+from marrowpoint.study.place import EXCLUDED, READER_FILE, SCALARS, PlaceReader, ViewFacts, thickness_logits, view_scalars
 
 LADDER_MM = (2.0, 4.0, 5.5, 7.0, 8.5, 9.6, 11.0, 13.0)
 THICK = LADDER_MM.index(9.6)
 DEEP_MM = (-5.0, -2.0, 0.0, 1.0, 2.0, 3.0, 4.5)  # learnt beside, and not kept: how deep the tip lies below the surface
-CODE, HIDDEN, CHANNELS, SCALARS = 24, 48, (16, 24, 32, 40), 14
+CODE, HIDDEN, CHANNELS = 24, 48, (16, 24, 32, 40)
 MEMBERS, EPOCHS, BATCH, RATE = 3, 14, 64, 2e-3
 SINE_SD_DEG, TAG_SD_DEG = 4.0, 3.0
 WRONG = 0.025
@@ -81,10 +82,9 @@ def facts(told: np.ndarray, code: tuple[float, ...] = (), rng: np.random.Generat
     if rng is not None:
         beam_deg += rng.normal(0, SINE_SD_DEG)
         primary, secondary = primary + rng.normal(0, TAG_SD_DEG), secondary + rng.normal(0, TAG_SD_DEG)
-    p, s = np.radians(primary), np.radians(secondary)
     return ViewFacts(
         code=code, sine=float(abs(np.sin(np.radians(beam_deg)))), confidence=confidence, edge_sd_mm=sd,
-        beam=np.array([np.sin(p) * np.cos(s), np.cos(p) * np.cos(s), np.sin(s)]),
+        beam=picture_axes(primary, secondary, ZeroView.BACK)[2],
         distance_mm=None if np.isnan(distance) else distance, depth_mm=None if np.isnan(depth) else depth,
     )  # fmt: skip
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 from appearance import clutter, display, expose, random_field
+from assess_studies import needle_of
 
 from marrowpoint.errors import NotAssessable
 from marrowpoint.exposure import Exposure
@@ -23,23 +25,18 @@ from marrowpoint.measure import measure_placement
 from marrowpoint.needle import Needle
 from marrowpoint.profile import Profile
 from marrowpoint.read import read_profile
+from marrowpoint.study.surroundings import END_ON_DEG
 
-TIP_SD_MM, AXIS_SD_DEG, SCALE_SD, END_ON_DEG = 0.3, 0.4, 0.025, 12.0
+AXIS_SD_DEG, SCALE_SD = 0.4, 0.025
 KINDS = ("marrow", "thin", "short", "cortical", "through")
 # columns of what is told of a view
 COLUMNS = ("beam_deg", "primary", "secondary", "confidence", "distance_mm", "edge_sd_mm", "depth_mm")
 
 
-def needle_of(rng: np.random.Generator, view: dict, mm_per_px: float) -> Needle:
-    """The needle as it is found, a little off."""
-    sd = TIP_SD_MM / view["mm_per_px"]
-    tip = np.array(view["tip_xy"])[::-1] + rng.normal(0, sd, 2)
-    angle = np.arctan2(*view["axis_xy"]) + rng.normal(0, np.radians(AXIS_SD_DEG))
-    return Needle(
-        tip=(float(tip[0]), float(tip[1])), axis=(float(np.cos(angle)), float(np.sin(angle))),
-        width_px=2 * view["radius_mm"] / mm_per_px, width_sd_px=0.2, tip_sd_along_px=sd, tip_sd_across_px=sd,
-        length_px=max(view["shaft_px"], 1.0), confidence=0.95, end_on=view["beam_deg"] < 15,
-    )  # fmt: skip
+def turned(needle: Needle, rng: np.random.Generator) -> Needle:
+    """The same needle, its axis as far off as the program's."""
+    angle = np.arctan2(needle.axis[1], needle.axis[0]) + rng.normal(0, np.radians(AXIS_SD_DEG))
+    return replace(needle, axis=(float(np.cos(angle)), float(np.sin(angle))))
 
 
 def lengths(exposure: Exposure, prior, needle: Needle, spacing: PixelSpacing, profile: Profile) -> list[float]:
@@ -79,7 +76,7 @@ def main() -> None:
             prior = infer_prior(network, exposure)
             scale = view["mm_per_px"] * (1 + rng.normal(0, SCALE_SD))
             spacing = PixelSpacing(row_mm=scale, column_mm=scale, source=SpacingSource.MAGNIFICATION, relative_u=0.06)
-            needle = needle_of(rng, view, scale)
+            needle = turned(needle_of(rng, view), rng)
             maps[k, number] = tip_surroundings(prior, needle, spacing)
             found = lengths(exposure, prior, needle, spacing, profile)
             told[k, number] = [view["beam_deg"], view["primary"], view["secondary"], *found]

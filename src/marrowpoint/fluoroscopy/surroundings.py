@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from marrowpoint.cortex import BonePrior
+from marrowpoint.errors import MarrowpointError
 from marrowpoint.fluoroscopy.prior import THICKNESS_UNIT_MM
 from marrowpoint.frame import FloatImage, PixelSpacing
 from marrowpoint.needle import Needle
@@ -77,7 +78,12 @@ def tip_code(prior: BonePrior, needle: Needle, spacing: PixelSpacing) -> tuple[f
     Returns
     -------
     tuple of float
-        Empty where the package was installed without the encoder.
+        `PlaceReader.code_length` numbers without a unit; empty where the package was installed without the encoder.
+
+    Raises
+    ------
+    MarrowpointError
+        ``model_unreadable``: the encoder's file is damaged.
     """
     encoder = _encoder()
     if encoder is None:
@@ -93,4 +99,12 @@ def tip_code(prior: BonePrior, needle: Needle, spacing: PixelSpacing) -> tuple[f
 @cache
 def _encoder() -> cv2.dnn.Net | None:
     file = resources.files("marrowpoint") / "models" / ENCODER_FILE
-    return cv2.dnn.readNetFromONNX(np.frombuffer(file.read_bytes(), np.uint8)) if file.is_file() else None
+    return _parsed(file.read_bytes()) if file.is_file() else None
+
+
+def _parsed(data: bytes) -> cv2.dnn.Net:
+    try:
+        return cv2.dnn.readNetFromONNX(np.frombuffer(data, np.uint8))
+    except cv2.error as error:
+        text = f"model {ENCODER_FILE} is no network that OpenCV can run: install marrowpoint again"
+        raise MarrowpointError("model_unreadable", text) from error

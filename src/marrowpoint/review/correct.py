@@ -56,7 +56,7 @@ def reassess(base: Assessment, corrections: Corrections, profile: Profile, *, qu
         outer_diameter_mm=corrections.outer_diameter_mm or base.outer_diameter_mm,
         provenance=replace(base.provenance, profile=profile.label, profile_sha256=profile.sha256),
         placement=None,
-        tip_code=(),
+        tip_code=base.tip_code if corrections.empty else (),  # it belongs to the place, the scale and the side it was read with
     )
     measured = _scan if base.frame.reference.modality in ULTRASOUND else _projection
     return measured(start, base, corrections, profile, quick)

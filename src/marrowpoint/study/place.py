@@ -20,6 +20,7 @@ from math import exp
 import numpy as np
 
 from marrowpoint.frame import Points
+from marrowpoint.study.thickness import LIMITS
 
 READER_FILE = "tip_reader.npz"
 
@@ -28,8 +29,7 @@ DISTANCE_MM, CLEAR_MM, DEPTH_MM, LEAST_SINE = (-20.0, 30.0), 8.0, 80.0, 0.25
 
 SCALARS = 14  # numbers of a view beside its code
 
-# logit of 2.5 %: the upper end of a 95 % interval lies below what is less likely
-EXCLUDED = -3.664
+EXCLUDED = LIMITS[1]  # the upper end of a 95 % interval lies below what is less likely
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -165,7 +165,17 @@ def thick_logit(logits: Points, reader: PlaceReader, thick_from_mm: float) -> fl
 
 
 def chance_of(logit: float) -> float:
-    """A chance from its logit."""
+    """A chance from its logit.
+
+    Parameters
+    ----------
+    logit : float
+
+    Returns
+    -------
+    float
+        0..1.
+    """
     return 1 / (1 + exp(-logit))
 
 

@@ -17,7 +17,7 @@ from marrowpoint.verdict import Flag
 
 # a view whose millimetres or whose needle may be another's says nothing of the tip's surroundings
 UNREADABLE = frozenset({Flag.SCALE_CONFLICT, Flag.SCALE_AT_DETECTOR_PLANE, Flag.AMBIGUOUS_NEEDLE})
-END_ON_DEG = 12.0  # a needle nearer to the beam has no upright in the picture
+END_ON_DEG = 12.0  # a needle nearer to the beam has no upright in the picture; the reader has learnt from none
 
 
 def thick_bone(

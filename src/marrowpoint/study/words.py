@@ -14,7 +14,17 @@ LEAST_TOLD = 0.001  # a smaller chance is told as this
 
 
 def view_reasons(evidence: Evidence) -> tuple[Reason, ...]:
-    """What each view said, so that disagreement is seen."""
+    """What each view said, so that disagreement is seen.
+
+    Parameters
+    ----------
+    evidence : Evidence
+
+    Returns
+    -------
+    tuple of Reason
+        One a usable frame, lengths in mm.
+    """
     answered = tuple(
         Reason(code="view", text=f"{frame_name(frame)} ({frame.frame.view.kind}): {frame.verdict.text}.")
         for frame in evidence.adequate
@@ -33,7 +43,19 @@ def _wide_reason(frame: Assessment) -> Reason:
 
 
 def disagreement(evidence: Evidence, telling: Sequence[Assessment]) -> tuple[Reason, ...]:
-    """Which views did not show the bad news that others showed."""
+    """Which views did not show the bad news that others showed.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    telling : sequence of Assessment
+        At least one: the frames that showed it.
+
+    Returns
+    -------
+    tuple of Reason
+        Empty where all showed it.
+    """
     others = [frame for frame in evidence.usable if said(frame) is not said(telling[0])]
     if not others:
         return ()
@@ -43,7 +65,19 @@ def disagreement(evidence: Evidence, telling: Sequence[Assessment]) -> tuple[Rea
 
 
 def no_thick_bone(logit: float, profile: Profile) -> Reason:
-    """Why thick bone is excluded."""
+    """Why thick bone is excluded.
+
+    Parameters
+    ----------
+    logit : float
+        Of the chance that the tip lies in thick bone.
+    profile : Profile
+        Where thick bone begins [mm].
+
+    Returns
+    -------
+    Reason
+    """
     thick_mm = profile.verdict.thick_from_mm
     text = (
         f"What all views show around the tip leaves a chance of {max(chance_of(logit), LEAST_TOLD):.1%} for bone of "
@@ -53,7 +87,18 @@ def no_thick_bone(logit: float, profile: Profile) -> Reason:
 
 
 def proof(evidence: Evidence) -> tuple[Reason, ...]:
-    """What a right spot stands on."""
+    """What a right spot stands on.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        From which nothing is missing.
+
+    Returns
+    -------
+    tuple of Reason
+        Lengths in mm, and what whoever confirms should look at.
+    """
     lengths = tuple(_told_lengths(evidence))
     if all(len(frame.calibration.rungs) < 2 for frame in evidence.usable):
         text = "Nothing checks the scale but one source: see that the needle declared, or the header, is right."
