@@ -1,0 +1,95 @@
+"""Lines of contrast that leave a body: veins are found with their length, the ends of thick bodies are not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from run_frames import disc, line
+
+from marrowpoint.read import read_profile
+from marrowpoint.runs.shadow import cast_shadow
+from marrowpoint.runs.spread import GridScale, Surroundings, follow_spread
+from marrowpoint.runs.subtract import Subtraction
+from marrowpoint.runs.vessel import Branch, find_branches
+
+LIMITS = read_profile(None).run
+SIDE, MASKS, NOISE, MM = 160, 8, 0.003, 0.6
+TIP, AXIS = (80.0, 80.0), (0.0, 1.0)
+SCALE = GridScale(size=MM, unit="mm", filter_mm=MM)
+
+
+def branches(added: np.ndarray, seed: int = 0, frames: int = 8) -> tuple[Branch, ...]:
+    """What is found in noise and the picture that was added to all frames after the mask, but for what the needle hides."""
+    rng = np.random.default_rng(seed)
+    shadow = cast_shadow((SIDE, SIDE), TIP, AXIS, radius_px=2.5, edge_px=0.8, length_px=70.0)
+    shown = np.where(shadow.mask, 0.0, added)
+    stack = np.stack([share * shown + rng.normal(0, NOISE, shown.shape) for share in [0.0] * MASKS + [1.0] * frames]).astype(
+        np.float32
+    )
+    level = np.full((SIDE, SIDE), 0.5, np.float32)
+    given = Subtraction(
+        frames=tuple(range(len(stack))),
+        stack=stack,
+        noise=np.full((SIDE, SIDE), NOISE, np.float32),
+        mask=level,
+        picture=level,
+        inside=np.ones((SIDE, SIDE), bool),
+        factor=1.0,
+        residuals_px={},
+        refused=(),
+        shifts_px={0: (0.0, 0.0)},
+        mask_frames=tuple(range(MASKS)),
+    )
+    place = Surroundings(tip=TIP, corridor=shadow.mask, shadow=shadow)
+    return find_branches(given, follow_spread(given, place, SCALE), place, SCALE)[0]
+
+
+def called_veins(found: tuple[Branch, ...]) -> list[Branch]:
+    return [b for b in found if b.length >= LIMITS.vein_from_mm and b.width <= LIMITS.vein_below_mm]
+
+
+def streak(row: float, column: float, half_mm: tuple[float, float], turn: float, dense: float) -> np.ndarray:
+    """An ellipsoid seen from the side: half its length and half its width [mm], density in its middle."""
+    rows, columns = np.indices((SIDE, SIDE), dtype=float)
+    along = ((rows - row) * np.sin(turn) + (columns - column) * np.cos(turn)) * MM / half_mm[0]
+    across = ((rows - row) * np.cos(turn) - (columns - column) * np.sin(turn)) * MM / half_mm[1]
+    return np.asarray(dense * np.sqrt(np.clip(1 - along**2 - across**2, 0, None)))
+
+
+@pytest.mark.parametrize("turn", [0.3, 1.2, 2.1, 2.9])
+@pytest.mark.parametrize("half_width_mm", [2.6, 3.6])
+def test_the_ends_of_streaks_in_soft_tissue_are_no_veins(turn: float, half_width_mm: float) -> None:
+    away = np.array([-np.sin(turn), -np.cos(turn)]) * 13 / MM
+    side = np.array([np.cos(turn), -np.sin(turn)]) * 8 / MM
+    first, second = np.array(TIP) + away, np.array(TIP) + 1.2 * away + side
+    bundle = streak(*first, (14.0, half_width_mm), turn, 0.12) + streak(*second, (11.0, half_width_mm + 0.5), turn, 0.06)
+    assert not called_veins(branches(bundle))
+
+
+def test_a_pool_whose_middle_black_bone_hides_is_no_vein() -> None:
+    ring = disc(80.0, 80.0, 13.0, 0.05, SIDE) - disc(80.0, 80.0, 8.0, 0.05, SIDE)
+    assert not called_veins(branches(ring))
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.9, 1.9, 2.8, 3.7])
+def test_a_vein_is_as_long_as_its_way_from_the_pool(turn: float) -> None:
+    """25 mm beyond a pool of 4.8 mm radius, also close to the shaft (which leaves at 0); its fringe may hide 6 mm."""
+    turn += 0.35
+    end = 80 + (4.8 + 25) / MM * np.sin(turn), 80 + (4.8 + 25) / MM * np.cos(turn)
+    vein = np.maximum(disc(80.0, 80.0, 8.0, 0.12, SIDE), line([TIP, end], 3, 0.03, SIDE))
+    found = called_veins(branches(vein))
+    assert len(found) == 1
+    assert 25 - 6 <= found[0].length <= 25 + 2
+    assert np.hypot(found[0].end[0] - end[0], found[0].end[1] - end[1]) * MM < 2
+
+
+def test_a_vein_that_comes_out_from_behind_the_needle_is_seen() -> None:
+    """It runs back behind the shaft for 20 mm and leaves it there, away from the pool."""
+    vein = np.maximum(disc(80.0, 77.0, 6.0, 0.12, SIDE), line([TIP, (80.0, 112.0), (62.0, 150.0)], 3, 0.05, SIDE))
+    found = called_veins(branches(vein))
+    assert found and found[0].end[1] > 140
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_noise_around_a_pool_is_no_vein(seed: int) -> None:
+    assert not called_veins(branches(disc(80.0, 76.0, 9.0, 0.1, SIDE), seed=seed))
