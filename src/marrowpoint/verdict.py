@@ -65,6 +65,7 @@ class Flag(StrEnum):
     NOT_IN_THICK_BONE = "not_in_thick_bone"
     LEAK_ALONG_NEEDLE = "leak_along_needle"
     CHANGE_ELSEWHERE = "change_elsewhere"
+    LEAVES_FIELD = "leaves_field"
     TIMES_UNKNOWN = "times_unknown"
     RUN_INCOMPLETE = "run_incomplete"
 

@@ -146,6 +146,7 @@ def _spread(spread: Spread) -> Record:
         "area": _n(spread.area, 2),
         "area_lower": _n(spread.area_lower, 2),
         "area_upper": _n(spread.area_upper, 2),
+        "cut_off": spread.cut_off,
         "seen_area": _n(spread.seen_area, 2),
         "density": _n(spread.density, 4),
         "front": _n(spread.front, 2),

@@ -41,6 +41,7 @@ FLAG_WORDS: dict[Flag, str] = {
     Flag.NOT_IN_THICK_BONE: "no thick bone around the tip",
     Flag.LEAK_ALONG_NEEDLE: "contrast runs back along the needle",
     Flag.CHANGE_ELSEWHERE: "something else changed in the field",
+    Flag.LEAVES_FIELD: "contrast leaves the picture",
     Flag.TIMES_UNKNOWN: "frame times not known",
     Flag.RUN_INCOMPLETE: "run not whole",
 }

@@ -77,10 +77,20 @@ def _without_vein(
         return Verdict(code=Code.NO_CONTRAST_SEEN, text=words, flags=flags, reasons=tuple(reasons))
     code, text = _place(result, limits, peak.front, peak.in_bone, peak.in_target)
     reasons.insert(0, Reason(code=code.value, text=text))
+    leaves = any(spread.cut_off for spread in result.spreads)
     size = f"It covers {peak.area:.0f} {result.unit}\u00b2 ({peak.area_lower:.0f} to {peak.area_upper:.0f})"
+    size += " of the picture, and more beyond its edge" if leaves else ""
     size += "; what runs back wholly behind the needle is in none of these." if result.tip_is_needle else "."
     reasons.append(Reason(code="area", text=size))
     reasons.append(Reason(code="no_vein_seen", text=f"No vein is seen to fill. {_least(result)}"))
+    if leaves:
+        flags = (*flags, Flag.LEAVES_FIELD)
+        text = "Contrast reaches the edge of the field: how far it goes, and whether a vein takes it there, cannot be told."
+        reasons.insert(1, Reason(code="contrast_leaves_field", text=text))
+        if code in (Code.LOCAL_POOL, Code.SPREAD_AT_TARGET):
+            # what is seen stays near, what is not seen may not
+            words = "Contrast leaves the picture: where it goes cannot be judged"
+            return Verdict(code=Code.NOT_ASSESSABLE, text=words, flags=flags, reasons=(reasons[1], reasons[0], *reasons[2:]))
     short = {
         Code.SPREAD_AT_TARGET: "Contrast spreads at the target",
         Code.LOCAL_POOL: "Contrast pools at the tip; no vein seen (not: none)",

@@ -22,6 +22,8 @@ EDGE_MM = 0.5  # beside the shaft its own blurred edge hides contrast, too
 LEVELS = (0.65, 1.4)  # of the level that bounds the area: it may be off by so much (noise of the peak, display, blur)
 SHIFT_PX = 0.06  # misregistration that every frame may have [px of the frame]
 FRONT_QUANTILE = 0.98
+METAL_PX = 2  # of the grid: the edge of black metal
+RIM_MM, REACHES_MM = 1.2, 1.5  # depth of the field's rim, and on what length of it contrast lies that reaches it
 SWEPT_MARGINS = 2.0  # a moving needle also sways
 FIELD_MM = 160.0  # where there is no scale: usual width of a field, for the sizes of filters only
 
@@ -38,6 +40,8 @@ class Spread:
         Where the density, smoothed by `BLUR_MM`, is at least `CORE_SHARE` of its peak; inferred behind the needle.
     area_lower, area_upper : float
         Its 95 % interval: what the needle hides and the level of the edge.
+    cut_off : bool
+        It reaches the edge of the field: what lies beyond is not in the area, and is in no upper limit either.
     seen_area : float
         Where contrast stands out of the noise.
     density : float
@@ -54,6 +58,7 @@ class Spread:
     area: float = 0.0
     area_lower: float = 0.0
     area_upper: float = 0.0
+    cut_off: bool = False
     seen_area: float = 0.0
     density: float = 0.0
     front: float = 0.0
@@ -221,6 +226,8 @@ def follow_spread(subtraction: Subtraction, around: Surroundings, scale: GridSca
     linked: Mask = distance < scale.px(TIP_MM)
     if around.beside is not None:
         linked |= np.hypot(rows[:, None] - around.beside[0], columns[None, :] - around.beside[1]) < scale.px(TIP_MM)
+    metal = around.corridor if around.swept is None else around.corridor | around.swept
+    rim = field_rim(subtraction.inside, metal, scale.px(RIM_MM))
     inside = subtraction.inside if around.swept is None else subtraction.inside & ~around.swept
     seen = np.zeros_like(linked)
     reached = np.full(linked.shape, -1, np.int32)
@@ -236,9 +243,33 @@ def follow_spread(subtraction: Subtraction, around: Surroundings, scale: GridSca
         linked = linked | found
         reached[found & ~seen] = index
         seen |= found
-        spreads.append(_measure(frame, mean, found, distance, (subtraction, around, scale)))
+        spreads.append(_measure(frame, mean, found, (distance, rim), (subtraction, around, scale)))
     peak = int(np.argmax([s.density for s in spreads]))
     return SpreadSeries(spreads=tuple(spreads), seen=seen, reached=reached, elsewhere=elsewhere, peak=peak)
+
+
+def field_rim(inside: Mask, metal: Mask, depth_px: float) -> Mask:
+    """The outer rim of the field: where black metal takes the difference away there is none.
+
+    Parameters
+    ----------
+    inside : ndarray of shape (m, n), bool
+        Where there is a difference.
+    metal : ndarray of shape (m, n), bool
+        The needle's shadow.
+    depth_px : float
+        How deep the rim is [px of the grid].
+
+    Returns
+    -------
+    ndarray of shape (m, n), bool
+    """
+    around = cv2.dilate(metal.astype(np.uint8), np.ones((2 * METAL_PX + 1, 2 * METAL_PX + 1), np.uint8)) > 0
+    beyond = np.pad(~(inside | around), 1, constant_values=True)
+    _, labels = cv2.connectedComponents(beyond.astype(np.uint8), connectivity=4)
+    outer = (labels != labels[0, 0]).astype(np.uint8)
+    away = cv2.distanceTransform(outer, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    return np.asarray((away <= max(depth_px, 1.5)) & inside)
 
 
 def smoothed_noise(subtraction: Subtraction, scale: GridScale) -> FloatImage:
@@ -282,8 +313,13 @@ def _linked(strength: FloatImage, inside: Mask, linked: Mask, scale: GridScale) 
 
 
 def _measure(
-    frame: int, mean: FloatImage, found: Mask, distance: FloatImage, context: tuple[Subtraction, Surroundings, GridScale]
+    frame: int,
+    mean: FloatImage,
+    found: Mask,
+    places: tuple[FloatImage, Mask],
+    context: tuple[Subtraction, Surroundings, GridScale],
 ) -> Spread:
+    distance, rim = places
     subtraction, around, scale = context
     if not found.any():
         return Spread(frame=frame)
@@ -302,6 +338,7 @@ def _measure(
         area=likely,
         area_lower=min(lower, likely),
         area_upper=max(upper, likely),
+        cut_off=float((found & rim).sum()) > scale.px(RIM_MM) * scale.px(REACHES_MM),
         seen_area=float(found.sum()) * scale.size**2,
         density=float(mean[wide].sum()) * scale.size**2,
         front=far * scale.size,
