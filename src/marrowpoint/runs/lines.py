@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import cv2
 import numpy as np
@@ -12,8 +13,8 @@ from marrowpoint.runs.body import disc
 from marrowpoint.runs.spread import GridScale
 
 WIDTHS_MM = (0.5, 1.0)  # half widths (sigma) of the lines looked for
-PIECE_MM = 3.5  # half length (sigma) of the short lines
-TURNS = 16
+# half lengths (sigma) of the lines looked for, and how many directions they have: long ones see fainter, straighter veins
+PIECES_MM = ((3.5, 16), (7.0, 32))
 LEAST_SHARE = 0.3  # of a short line: with less of it outside of a body no noise is reckoned away
 FILL_MM = 2.5  # what replaces a body is the mean of its surroundings (sigma)
 PLACE_MM, BORNE_SHARE = (0.6, 2.4), 0.25  # fine and wide blur; share of a line's height that its places show at least
@@ -30,12 +31,15 @@ class Lines:
         Of the line that fits best at each place, in noise SDs.
     thin : ndarray of shape (m, n), bool
         Where it is as narrow as a vein, and where the place itself bears out what the filter claims.
+    density : ndarray of shape (m, n), float32
+        What each place shows above its surroundings, in noise SDs of one pixel.
     unit : float
         Noise SDs of one pixel that make one SD of the answer.
     """
 
     answer: FloatImage
     thin: Mask
+    density: FloatImage
     unit: float
 
 
@@ -57,7 +61,10 @@ def filter_lines(most: FloatImage, inside: Mask, body: Mask, scale: GridScale) -
     free = inside & ~body
     held = _without(most, free, scale)
     answer, height, unit = _answer(held, free, inside & ~(cv2.dilate(body.astype(np.uint8), disc(scale.px(4.0))) > 0), scale)
-    return Lines(answer=answer, thin=free & _narrow(most, scale) & _borne_out(held, height, free, scale), unit=unit)
+    fine, wide = (cv2.GaussianBlur(held, (0, 0), max(0.5, scale.px(sigma))) for sigma in PLACE_MM)
+    density = np.asarray(fine - wide, dtype=np.float32)
+    thin = free & _narrow(most, scale) & _borne_out(density, height, free, scale)
+    return Lines(answer=answer, thin=thin, density=density, unit=unit)
 
 
 def _without(most: FloatImage, free: Mask, scale: GridScale) -> FloatImage:
@@ -74,15 +81,15 @@ def _without(most: FloatImage, free: Mask, scale: GridScale) -> FloatImage:
 
 def _answer(held: FloatImage, free: Mask, quiet: Mask, scale: GridScale) -> tuple[FloatImage, FloatImage, float]:
     """Best answer of the filters in noise SDs, the height of its line, and the noise SDs of a pixel that make one SD of it."""
-    # the strong pool would ring: its height is held
-    limit = float(np.median(held)) + 12 * 1.4826 * float(np.median(np.abs(held - np.median(held)))) + 1e-6
+    # what is bright would ring as far as a line is long: its height is held
+    limit = float(np.median(held)) + 6 * 1.4826 * float(np.median(np.abs(held - np.median(held)))) + 1e-6
     held = np.minimum(held, limit)
     best = np.full(held.shape, -1e3, np.float32)
     height = np.zeros_like(best)
     unit = 1e3
-    for width_mm in WIDTHS_MM:
-        for turn in range(TURNS):
-            kernel = _kernel(scale.px(width_mm), scale.px(PIECE_MM), np.pi * turn / TURNS)
+    for width_mm, (piece_mm, turns) in product(WIDTHS_MM, PIECES_MM):
+        for turn in range(turns):
+            kernel = _kernel(scale.px(width_mm), scale.px(piece_mm), np.pi * turn / turns)
             answer = cv2.filter2D(held, cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT)
             values = answer[quiet]
             spread = 1.4826 * float(np.median(np.abs(values - np.median(values)))) if len(values) > 100 else 1.0
@@ -99,12 +106,11 @@ def _answer(held: FloatImage, free: Mask, quiet: Mask, scale: GridScale) -> tupl
     return best, height, unit
 
 
-def _borne_out(held: FloatImage, height: FloatImage, free: Mask, scale: GridScale) -> Mask:
-    """Where a place itself shows some of the line that a filter as long as `PIECE_MM` claims: beyond its end there is none."""
-    fine, wide = (cv2.GaussianBlur(held, (0, 0), max(0.5, scale.px(sigma))) for sigma in PLACE_MM)
-    itself = fine - wide
-    noise = 1.4826 * float(np.median(np.abs(itself[free]))) if free.any() else 0.0
-    return np.asarray(itself > BORNE_SHARE * height - 2 * noise)
+def _borne_out(density: FloatImage, height: FloatImage, free: Mask, scale: GridScale) -> Mask:
+    """Where a place itself shows some of what a filter claims and of what is near; past its end and beside it a line does not."""
+    noise = 1.4826 * float(np.median(np.abs(density[free]))) if free.any() else 0.0
+    claimed = np.maximum(height, cv2.dilate(np.where(free, density, 0).astype(np.float32), disc(scale.px(SIDE_MM))))
+    return np.asarray(density > BORNE_SHARE * claimed - 2 * noise)
 
 
 def _kernel(across_px: float, along_px: float, turn: float) -> FloatImage:

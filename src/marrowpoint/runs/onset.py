@@ -78,34 +78,66 @@ def find_onset(scan: Scan, view: int = 0) -> Onset:
         raise NotAssessable("one_frame" if len(usable) < 2 else "too_few_frames", text)
     usable = usable[:: -(-len(usable) // MOST_FRAMES)]
     settled = _settled(scan.brightness[usable])
-    stack, inner = _flattened(scan, usable)
-    if len(usable) - settled < LEAST_MASKS + 2 or not inner.any():
-        raise NotAssessable("no_mask", "too few frames are left once the exposure has settled: no picture without contrast")
-    noise = _noise(stack, inner)
-    smooth = np.stack([stack[max(0, i - 1) : i + 2].mean(axis=0) for i in range(len(stack))])
-    scale = noise * np.float32(np.sqrt(2 / 3))
-    rise = np.where(inner, (smooth - np.minimum.accumulate(smooth, axis=0)).max(axis=0) / scale, 0)
-    fall = np.where(inner, (np.maximum.accumulate(smooth, axis=0) - smooth).max(axis=0) / scale, 0)
-    first = _first_new(stack, smooth, noise, rise) if _stands_out(rise, fall) else None
-    # the first frames may be too bright for a mask; they still tell what was there before
     earliest = settled + LEAST_MASKS
-    most_rise, most_fall = float(rise.max()), float(fall.max())
-    if first is None and most_fall > 2 * RISE and most_fall > 2 * most_rise:
-        raise NotAssessable("no_mask", "contrast is there from the first frame and only clears: no picture without contrast")
-    if first is not None and first <= earliest and most_rise < 2 * RISE:
-        first = None  # too weak to say that a run is lost by it
-    if first is not None and first <= earliest:  # the frame before it may show a first trace
-        raise NotAssessable("no_mask", "contrast appears with the first frames: no picture without contrast to subtract")
+    if len(usable) < earliest + 2:
+        raise NotAssessable("no_mask", "too few frames are left once the exposure has settled: no picture without contrast")
+    # the first frames may be too bright for a mask; they still tell what was there before
+    found = _changes(scan, usable)
+    if settled and _too_early(found, earliest):
+        # near white they show less of what attenuates little: that alone looks like a rise
+        found = _changes(scan, usable, settled)
+    trouble = _too_early(found, earliest)
+    if trouble:
+        raise NotAssessable("no_mask", trouble)
+    first = None if found.first is None or found.first <= earliest else found.first
     last = max(earliest, len(usable) // 3) if first is None else max(first - 1, earliest)
     before = usable[settled:last]
     return Onset(
         frame=None if first is None else usable[first],
         mask_frames=tuple(before[-MOST_MASKS:]),
         settled=usable[settled],
-        rise=most_rise,
-        fall=most_fall,
-        place=None if first is None else _place(stack, smooth, noise, rise, first),
+        rise=found.rise,
+        fall=found.fall,
+        place=None if first is None else found.place,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Changes:
+    """Index of the first frame with something new, largest rise and fall in noise SDs; 0 where nothing can be trusted."""
+
+    first: int | None
+    rise: float
+    fall: float
+    place: tuple[float, float] | None
+    trusted: bool = True
+
+
+def _changes(scan: Scan, usable: list[int], skip: int = 0) -> _Changes:
+    """What rises and falls in the frames from `skip` on; indices count from the first frame all the same."""
+    stack, inner = _flattened(scan, usable[skip:])
+    if not inner.any():
+        return _Changes(first=None, rise=0.0, fall=0.0, place=None, trusted=False)
+    noise = _noise(stack, inner)
+    smooth = np.stack([stack[max(0, i - 1) : i + 2].mean(axis=0) for i in range(len(stack))])
+    scale = noise * np.float32(np.sqrt(2 / 3))
+    rise = np.where(inner, (smooth - np.minimum.accumulate(smooth, axis=0)).max(axis=0) / scale, 0)
+    fall = np.where(inner, (np.maximum.accumulate(smooth, axis=0) - smooth).max(axis=0) / scale, 0)
+    first = _first_new(stack, smooth, noise, rise) if _stands_out(rise, fall) else None
+    place = None if first is None else _place(stack, smooth, noise, rise, first)
+    return _Changes(first=None if first is None else first + skip, rise=float(rise.max()), fall=float(fall.max()), place=place)
+
+
+def _too_early(found: _Changes, earliest: int) -> str:
+    """Why there is no mask; empty where there is one."""
+    if not found.trusted:
+        return "too few frames are left once the exposure has settled: no picture without contrast"
+    if found.first is None and found.fall > max(2 * RISE, 2 * found.rise):
+        return "contrast is there from the first frame and only clears: no picture without contrast"
+    # the frame before it may show a first trace; too weak a rise does not say that a run is lost by it
+    if found.first is not None and found.first <= earliest and found.rise >= 2 * RISE:
+        return "contrast appears with the first frames: no picture without contrast to subtract"
+    return ""
 
 
 def _settled(brightness: NDArray[np.float64]) -> int:

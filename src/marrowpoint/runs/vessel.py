@@ -14,7 +14,7 @@ from skimage.morphology import skeletonize
 
 from marrowpoint.frame import FloatImage, Mask
 from marrowpoint.runs.body import disc, find_bodies, from_tip
-from marrowpoint.runs.lines import filter_lines
+from marrowpoint.runs.lines import PLACE_MM, Lines, filter_lines
 from marrowpoint.runs.spread import GridScale, SpreadSeries, Surroundings
 from marrowpoint.runs.subtract import Subtraction
 
@@ -23,6 +23,7 @@ SEED, GROW = 5.5, 3.4  # noise SDs of the filter's answer
 FRINGE_MM, METAL_MM = 2.0, 1.5  # around a body and around the needle no line is looked for
 START_MM = 7.0  # a vein begins so near to the pool or the tip
 EMERGES, LEAVES_MM = 8.0, 4.0  # noise SDs of a line that comes from behind the needle, and how far it goes from it
+ITSELF = 2.5  # noise SDs of the median along a line
 WINDING = 1.25  # a vein is at most so much longer than its ends are apart; a crown of spurs at a body's edge is
 
 
@@ -82,17 +83,21 @@ def find_branches(
     lines = filter_lines(most, subtraction.inside, hidden, scale)
     thin = (lines.answer > GROW) & lines.thin
     thin = cv2.morphologyEx(thin.astype(np.uint8), cv2.MORPH_CLOSE, disc(scale.px(1.5))) > 0
-    count, labels = cv2.connectedComponents((thin & subtraction.inside & ~hidden).astype(np.uint8), connectivity=8)
+    free = subtraction.inside & ~hidden
+    count, labels = cv2.connectedComponents((thin & free).astype(np.uint8), connectivity=8)
     distance = from_tip(around)
     start = cv2.dilate((fringe | (distance < scale.px(START_MM))).astype(np.uint8), disc(scale.px(START_MM))) > 0
     to_body = _away_from(bodies.thick) if bodies.thick.any() else distance
     from_metal = _away_from(metal)
+    noise = 1.4826 * float(np.median(np.abs(lines.density[free]))) if free.any() else 0.0
     found = []
     for label in range(1, count):
         piece = labels == label
         strength = float(lines.answer[piece].max())
         if strength > SEED and ((piece & start).any() or _emerges(strength, from_metal[piece], scale)):
-            found.append(_branch(piece, strength, distance, float(to_body[piece].min()), (subtraction, scale)))
+            branch = _branch(piece, lines, (distance, float(to_body[piece].min())), (subtraction, scale))
+            if _seen_itself(lines.density[branch.line], noise, scale):
+                found.append(branch)
     return tuple(sorted(found, key=lambda b: -b.length)), SEED * lines.unit
 
 
@@ -118,26 +123,31 @@ def _emerges(strength: float, from_metal: FloatImage, scale: GridScale) -> bool:
     return strength > EMERGES and near < scale.px(METAL_MM + 0.5) and far > scale.px(LEAVES_MM)
 
 
-def _branch(
-    piece: Mask, strength: float, distance: FloatImage, gap_px: float, context: tuple[Subtraction, GridScale]
-) -> Branch:
-    """A line, measured from the body that it leaves: what lies between is the body's fringe."""
-    subtraction, scale = context
+def _seen_itself(density: FloatImage, noise: float, scale: GridScale) -> bool:
+    """Whether at least half of a line's own places show it; what a filter sees beside a strong line does not."""
+    alike = 2 * np.sqrt(np.pi) * max(0.5, scale.px(PLACE_MM[0]))
+    return bool(np.median(density) > ITSELF * noise * np.sqrt(alike / max(density.size, alike)))
+
+
+def _branch(piece: Mask, lines: Lines, place: tuple[FloatImage, float], context: tuple[Subtraction, GridScale]) -> Branch:
+    """A line, its length measured from the body that it leaves (between them is the fringe), its width at half its height."""
+    (distance, gap_px), (subtraction, scale) = place, context
     line = np.asarray(skeletonize(piece))
     places = np.argwhere(line)
     far = places[int(np.argmax(distance[line]))]
     # steps across a pixel's corner are longer: a skeleton of n pixels is about 1.1 n long
     apart = float(np.hypot(*np.ptp(places, axis=0))) + 1.0
     length = min(1.1 * float(line.sum()), WINDING * apart)
+    height = max(float(np.median(lines.density[line])), 0.0)
     curve = subtraction.stack[:, line].mean(axis=1)
     smooth = np.convolve(curve, np.ones(3) / 3, mode="same")
     peak = float(smooth.max())
     return Branch(
         line=line,
         length=(length + min(gap_px, scale.px(START_MM))) * scale.size,
-        width=float(piece.sum()) / max(length, 1.0) * scale.size,
+        width=float((piece & (lines.density > 0.5 * height)).sum()) / max(length, 1.0) * scale.size,
         end=(float(far[0]), float(far[1])),
-        strength=strength,
+        strength=float(lines.answer[piece].max()),
         washout=None if peak <= 0 else float(np.clip(smooth[-4:-1].mean() / peak, 0, 1)),
         outruns=_outruns(subtraction, line, distance),
     )
