@@ -29,6 +29,7 @@ __all__ = [
     "decide",
     "flagged",
     "last_signed",
+    "run_digest",
     "stale_because",
     "standing",
 ]
@@ -98,8 +99,8 @@ class FrameKey:
         -------
         FrameKey
         """
-        digest = sha256("".join(each.pixel_sha256 for each in references).encode())
-        return replace(cls.of(references[0]), frame_number=WHOLE_RUN, pixel_sha256=digest.hexdigest())
+        digest = run_digest(each.pixel_sha256 for each in references)
+        return replace(cls.of(references[0]), frame_number=WHOLE_RUN, pixel_sha256=digest)
 
     @property
     def whole_run(self) -> bool:
@@ -160,6 +161,11 @@ class Entry:
             raise ValueError(f"to {self.action} needs a reason in words")
         if self.decided_at.tzinfo is None:
             raise ValueError("a decision's time needs its time zone")
+
+
+def run_digest(hashes: Iterable[str]) -> str:
+    """Hash of a run's pictures from those of its frames, in their order."""
+    return sha256("".join(hashes).encode()).hexdigest()
 
 
 def decide(
