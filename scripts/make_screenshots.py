@@ -128,6 +128,8 @@ def draw_runs(viewer: Any, place: Path, out: Path) -> None:
         shoot(review, out / picture)
         if picture == "run_contrast.png":
             draw_target(review, out / "run_target.png")
+            review.commands.toggle_subtracted()
+            review.commands.toggle_all()
         review.shut()
 
 

@@ -12,6 +12,7 @@ import pytest
 from run_files import COUNT, PLACE, POOL_FRAME, RADIUS_PX, STEPS_S, still_name, write_stills
 
 from marrowpoint.review import Action
+from marrowpoint.review.corrections import KnownLength
 from marrowpoint.review.session import State
 from marrowpoint.verdict import Code
 
@@ -161,8 +162,13 @@ def test_a_still_with_another_scale_stays_on_the_screen(viewer: Any, tmp_path: P
         wait(lambda: review.desk.shown is not None)
         assert {str(each) for layer in viewer.layers for each in layer.units} == {unit}
         assert (name_on_screen(review), viewer.dims.current_step[0]) == (still_name(index), index)
+        assert "transform" not in viewer.help
         shown = review.canvas.layers[PICTURE]
         assert np.array_equal(shown.data[index], review.desk.frame.pixels)
+    # a scale that a person gives makes millimetres of pixels, and a new picture of the same still
+    review.desk.correct(scale=KnownLength(start=(50.0, 50.0), end=(50.0, 150.0), length_mm=40.0))
+    assert {str(each) for layer in viewer.layers for each in layer.units} == {"millimeter"}
+    assert (name_on_screen(review), viewer.dims.current_step[0]) == (still_name(3), 3)
     review.analysis.stop()
     idle(review)
 

@@ -70,6 +70,14 @@ def test_stills_lie_in_order_of_time_at_their_true_times(folder: Path) -> None:
     assert frame_places(COUNT, film.seconds)[-1] == sum(STEPS_S)
 
 
+def test_a_head_is_what_the_frame_says_without_its_pixels(folder: Path) -> None:
+    row = listed(folder).row(0)
+    frame = read_frame(row.image, 1, scale=PROFILE.scale)
+    assert row.head is not None
+    assert row.head.reference == replace(frame.reference, pixel_sha256="")
+    assert row.head.view == frame.view
+
+
 def test_a_still_that_cannot_be_read_leaves_the_run_and_the_others_make_it(folder: Path) -> None:
     session = listed(folder)
     third = session.row(0).stills[2]

@@ -104,6 +104,7 @@ class Canvas:
         layer.contrast_limits_range = _wider(looks["contrast_limits"])
         self.layers[PICTURE] = layer
         self.viewer.layers.selection.active = layer
+        layer.help = self.viewer.help = ""  # napari's own keys: some of them are ours
         show_scale_bar(self.viewer)
 
     def show(self, assessment: Assessment, *, thin_below_mm: float | None = None) -> None:

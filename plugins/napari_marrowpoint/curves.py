@@ -21,6 +21,7 @@ SHADE = QColor(27, 31, 36, 190)  # behind the name of an event: the curve may ru
 INKS = {"needle": (WHITE, ORANGE), "contrast": (SKY, ORANGE, GREEN)}
 LEFT_PX, RIGHT_PX, TOP_PX, BOTTOM_PX, GAP_PX = 46, 10, 22, 20, 8
 MOST_NAMES = 0.45  # of the height of a plot, for the names of events
+UNDER, NAME_GAP_PX = 24, 6  # places along a name that are looked at, and the room between it and the curve
 SNAP_PX = 5.0  # a click so near to an event goes to it
 LETTERS_PX = (12, 20)  # smallest and largest letters: a larger screen is read from farther away
 LINES = 13  # of letters in the height of the curves
@@ -138,15 +139,19 @@ class CurveView(QWidget):
             low, high = min(0.0, *curve.values, *curve.lower), max(0.0, *curve.values, *curve.upper)
             room = 0.06 * max(high - low, 1e-6)
             plot = Plot(box=box, low=low - (room if low < 0 else 0), high=high + room, places=places)
-            found.append(self._below_names(plot))
+            found.append(self._below_names(plot, curve))
         return found
 
-    def _below_names(self, plot: Plot) -> Plot:
-        """The curve lies below the names of the events: what is named is often its highest point."""
-        named = self._named(plot, QFontMetricsF(_letters(self.letters_px)))
-        used = self.letters_px * max((row + 1 for _, _, row in named), default=0)
-        taken = min(used / max(plot.box.height(), 1.0), MOST_NAMES)
-        return replace(plot, high=plot.high + (plot.high - plot.low) * taken / (1 - taken))
+    def _below_names(self, plot: Plot, curve: Curve) -> Plot:
+        """Room above, so that no name of an event lies on the curve: what is named is often its highest point."""
+        metrics, high = QFontMetricsF(_letters(self.letters_px)), plot.high
+        columns = [plot.across(frame) for frame in curve.frames]
+        for moment, left, row in self._named(plot, metrics):
+            under = np.linspace(left, left + metrics.horizontalAdvance(moment.title), UNDER)
+            top = float(np.interp(under, columns, curve.values).max())
+            taken = min((self.letters_px * (row + 1) + NAME_GAP_PX) / max(plot.box.height(), 1.0), MOST_NAMES)
+            high = max(high, plot.low + (top - plot.low) / (1 - taken))
+        return replace(plot, high=high)
 
     def place_of(self, frame: int, number: int = 0) -> QPointF:
         """Where a frame lies in a plot, at half its height."""

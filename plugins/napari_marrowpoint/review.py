@@ -16,8 +16,6 @@ from marrowpoint.review import Action
 from marrowpoint.review.cache import AssessmentCache
 from marrowpoint.review.launch import ReviewRequest, request_from_environment
 from marrowpoint.review.session import State
-from marrowpoint.study.epipolar import epipolar_line
-from marrowpoint.study.group import zero_view_of
 from marrowpoint.verdict import Code
 from napari_marrowpoint.analysis import Analysis, network_or_none
 from napari_marrowpoint.banner import Banner
@@ -121,6 +119,7 @@ class Review(QWidget):
         if self.desk is not None:
             self.desk.close()
         self.runs.detach()
+        self.say("")
         show_counts(self.window(), shown=True)
         self.desk, self.analysis, self.tools = None, None, None
         self.list.model.empty()
@@ -179,11 +178,15 @@ class Review(QWidget):
             self.canvas.clear()
         else:
             self.canvas.show_picture(desk.picture, desk.frame)
-            index = desk.row.run_index if desk.row is not None else 0
-            if self.viewer.dims.ndim > 2 and self.viewer.dims.current_step[0] != index:
-                self.viewer.dims.set_current_step(0, index)
+            self._stay()
             self._tell_scale()
         self._moving = False
+
+    def _stay(self) -> None:
+        """The slider at the frame on the screen: napari puts it into the middle where a picture is laid anew."""
+        row = None if self.desk is None else self.desk.row
+        if row is not None and self.viewer.dims.ndim > 2 and self.viewer.dims.current_step[0] != row.run_index:
+            self.viewer.dims.set_current_step(0, row.run_index)
 
     def _regrouped(self) -> None:
         """The frame on the screen is one of other stills than before: their slider, and what is drawn over it."""
@@ -193,7 +196,10 @@ class Review(QWidget):
     def _shown(self, shown: Assessment | None) -> None:
         assert self.desk is not None
         if shown is not None:
+            self._moving = True  # with another scale the picture is laid anew
             self.canvas.show(shown, thin_below_mm=self.desk.profile.verdict.thin_below_mm)
+            self._stay()
+            self._moving = False
             if shown.calibration != self._told_scale:
                 self._tell_scale()
         self.tell_banner(shown)
@@ -251,13 +257,8 @@ class Review(QWidget):
 
     def _show_epipolar(self, point: tuple[float, float] | None) -> None:
         """Line of a point, or of the tip, in the other view."""
-        shown, other = (None, None) if self.desk is None else (self.desk.shown, self.partner.assessment)
-        if shown is None or other is None or self.partner.isHidden():
-            return
-        if point is None:
-            point = None if shown.needle is None else shown.needle.tip
-        line = None if point is None else epipolar_line(point, shown, other, zero_view_of((shown, other)))
-        self.partner.show_line(line)
+        if self.desk is not None and self.desk.shown is not None:
+            self.partner.follow(point, self.desk.shown)
 
     # small things
 
