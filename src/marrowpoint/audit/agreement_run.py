@@ -161,7 +161,7 @@ def run_reader_lines(study: RunStudy | None) -> list[str]:
         lines.append(f"Same verdict of a run in {study.same} of {len(study.verdicts)}; rejected runs have none.{more}")
     if study.in_target:
         shares = ", ".join(f"{100 * inside:.0f} %" for inside in sorted(study.in_target)[:20])
-        lines.append(f"Contrast inside of the target that a reader drew, {len(study.in_target)} runs: {shares}.")
+        lines.append(f"Contrast inside of the targets that readers drew: {shares}.")
     lines.append(f"Runs as the program judges them: {_counted(study.by_program)}.")
     lines.append(f"The same runs after review: {_counted(study.after_review)}.")
     if study.other_pictures:
