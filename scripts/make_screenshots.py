@@ -17,7 +17,7 @@ from typing import Any
 
 import napari
 import numpy as np
-from phantom_runs import write_run
+from phantom_runs import write_run, write_stills
 from PIL import Image
 from qtpy.QtGui import QImage
 from qtpy.QtWidgets import QApplication
@@ -36,6 +36,7 @@ ROOT = Path(__file__).parents[1]
 STUDY = ("psis_iliac_oblique.dcm", "psis_tangential.dcm", "thin_wing.dcm", "advancing_multiframe.dcm", "us_above_cortex.dcm")
 COLOURS = 256
 PELVIS, RUN_SEED, TARGET_PX = 1, 1000, 60.0
+STILLS, PAUSE_S = (4, 66, 5), 40.0  # frames of a run that are saved as stills: first, past the last, step
 
 
 def main() -> None:
@@ -54,6 +55,7 @@ def main() -> None:
         draw_examples(review, out)
         draw_study(viewer, Path(place), out)
         draw_runs(viewer, Path(place), out)
+        draw_stills(viewer, Path(place), out)
         viewer.close()
 
 
@@ -126,7 +128,28 @@ def draw_runs(viewer: Any, place: Path, out: Path) -> None:
         shoot(review, out / picture)
         if picture == "run_contrast.png":
             draw_target(review, out / "run_target.png")
+            review.commands.toggle_subtracted()
+            review.commands.toggle_all()
         review.shut()
+
+
+def draw_stills(viewer: Any, place: Path, out: Path) -> None:
+    """A needle that goes deeper from still to still, a long pause among them."""
+    folder = place / "stills"
+    folder.mkdir()
+    run = needle_run(random_background(PELVIS), RUN_SEED + 2)
+    frames = range(*STILLS)
+    seconds = np.cumsum([0.0, *(PAUSE_S if k == len(frames) // 2 else 2.0 + k % 3 for k in range(1, len(frames)))])
+    write_stills(run, folder, dict(zip(frames, seconds, strict=True)))
+    review = open_review(viewer, [folder], ReviewRequest(folder=folder, rater="A. Reader"))
+    wait(lambda: review.desk.film != ())
+    wait(lambda: review.runs.run is not None)
+    wait(lambda: not review.analysis.busy)
+    review.runs.go(len(frames) // 2)
+    wait(lambda: review.desk.shown is not None)
+    settle()
+    shoot(review, out / "run_stills.png")
+    review.shut()
 
 
 def draw_target(review: Review, path: Path) -> None:

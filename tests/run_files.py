@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,3 +39,34 @@ def contrast_file(path: Path, **tags: Any) -> Path:
 def image_of(path: Path) -> ImageFile:
     (image,) = find_images([path])
     return image
+
+
+# seconds between stills: a person presses when there is something to see
+STEPS_S = (2.0, 1.0, 1.5, 2.0, 1.0, 40.0, 1.0, 2.0, 1.5, 1.0, 1.0, 2.0, 25.0, 1.0, 1.5)
+BEGUN = datetime(2026, 1, 1, 10, 15)
+
+
+def still_name(index: int) -> str:
+    """Names do not tell the order in time."""
+    return f"still_{(index * 7) % COUNT:02d}.dcm"
+
+
+def still_moments() -> list[datetime]:
+    return [BEGUN + timedelta(seconds=sum(STEPS_S[:index])) for index in range(COUNT)]
+
+
+def write_stills(folder: Path, scaled: tuple[int, ...] = (), **tags: Any) -> list[Path]:
+    """The same run as stills of one series, in order of time; the header of those `scaled` states a scale."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for index, (frame, moment) in enumerate(zip(make_run(COUNT, _added, shift=_shift), still_moments(), strict=True)):
+        pixels = np.round(frame.pixels * 60000).astype(np.uint16)
+        scale = {"DistanceSourceToPatient": "700", "DistanceSourceToDetector": "1000", "ImagerPixelSpacing": ["0.4", "0.4"]}
+        paths.append(
+            make_dicom(
+                folder / still_name(index), pixels, SOPInstanceUID=f"1.2.826.0.1.3680043.8.498.7.{index + 1}",
+                AcquisitionDateTime=moment.strftime("%Y%m%d%H%M%S.%f"),
+                **(scale if index in scaled else {}), **tags,
+            )
+        )  # fmt: skip
+    return paths

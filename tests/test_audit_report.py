@@ -61,11 +61,11 @@ def overlay(folder: Path, name: str) -> str:
     return f"overlays/{name}"
 
 
-def material(folder: Path, records, rows=(), *, readings=(), identities=None) -> ReportMaterial:
+def material(folder: Path, records, rows=(), *, readings=(), of_runs=(), identities=None) -> ReportMaterial:
     by_study: dict[str, tuple[Site, ...]] = {}
     for row in rows:
         by_study[row.study_instance_uid] = (*by_study.get(row.study_instance_uid, ()), row)
-    procedures = gather_procedures(records, by_study, readings)
+    procedures = gather_procedures(records, by_study, readings, of_runs)
     return ReportMaterial(
         procedures=procedures,
         findings=judge_procedures(procedures, PROFILE),

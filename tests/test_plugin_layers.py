@@ -38,7 +38,7 @@ SCALE = read_profile().scale
 
 def stack_of(path: Path) -> FrameStack:
     (image,) = find_images([path])
-    return FrameStack(image, SCALE)
+    return FrameStack([image], SCALE)
 
 
 def test_the_distance_is_written_beside_the_cortex_and_the_depth_beside_the_entry() -> None:

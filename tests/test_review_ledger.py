@@ -21,6 +21,7 @@ from review_cases import PROFILE, assessment, circle, provenance
 from marrowpoint.assess import assess_frame
 from marrowpoint.errors import MarrowpointError
 from marrowpoint.read import find_images, read_frames
+from marrowpoint.review import ledger
 from marrowpoint.review.correct import reassess
 from marrowpoint.review.corrections import Corrections, KnownLength
 from marrowpoint.review.entry import Action, Entry, FrameKey, Said, decide, flagged, stale_because, standing
@@ -100,6 +101,33 @@ def write(path: Path, rater: str, count: int, go: Path, told: Path) -> None:
         for k in range(count):
             ledger.append(entry(rater=rater, reason=str(k)))
             stream.write(f"{k}\n")
+
+
+def test_a_ledger_that_another_window_makes_meanwhile_is_no_foreign_file(tmp_path, monkeypatch):
+    path, refused = tmp_path / "ledger.sqlite", []
+    monkeypatch.setattr(ledger, "BUSY_S", 0.01)
+
+    class Slow:
+        """A connection that another window overtakes after its first look."""
+
+        in_transaction = property(lambda self: base.in_transaction)
+
+        def execute(self, statement: str) -> sqlite3.Cursor:
+            found = base.execute(statement)
+            if statement == "PRAGMA user_version":
+                found = [found.fetchone()]
+                try:
+                    open_ledger(path)
+                except MarrowpointError as error:
+                    refused.append(error.code)
+                return type("Row", (), {"fetchone": lambda self: found[0]})()
+            return found
+
+    base = ledger._connect(path, "rwc")
+    assert ledger._check(Slow(), path, may_be_new=True) is False
+    base.close()
+    assert refused == ["ledger_unwritable"], "it has to wait"
+    assert open_ledger(path).entries() == ()
 
 
 @FORKS

@@ -75,7 +75,7 @@ def test_the_subtracted_picture_is_what_was_added(followed: tuple[Path, RunAsses
     pictures = run.pictures
     assert pictures is not None
     last = len(run.references)
-    made = pictures.subtracted(read_frame(image_of(path), last, scale=PROFILE.scale))
+    made = pictures.subtracted(read_frame(image_of(path), last, scale=PROFILE.scale), last - 1)
     assert made is not None
     added, shift = source_picture(last - 1)
     inside = added > 0.9 * added.max()
@@ -96,7 +96,7 @@ def test_a_run_keeps_no_pictures_unless_asked(followed: tuple[Path, RunAssessmen
     frame = read_frame(image_of(path), 1, scale=PROFILE.scale)
     assert run.pictures is not None
     assert run.pictures.before_as_frame.shape == frame.pixels.shape
-    assert replace(run.pictures, alignments={}).subtracted(frame) is None
+    assert replace(run.pictures, alignments={}).subtracted(frame, 0) is None
 
 
 def test_following_ends_when_it_is_cancelled(tmp_path: Path) -> None:

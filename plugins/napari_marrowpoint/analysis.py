@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from napari.qt.threading import thread_worker
 from qtpy.QtCore import QObject, QThreadPool, QTimer, Signal
 
 from marrowpoint.errors import MarrowpointError
-from marrowpoint.fluoroscopy.prior import load_network
+from marrowpoint.fluoroscopy.prior import BoneNetwork, load_network
 from marrowpoint.review.session import Listed, State, list_frames
 from marrowpoint.review.worker import Finished, analyse_frames, assess_row, work_list
 from napari_marrowpoint.desk import Desk
@@ -24,6 +24,15 @@ PAUSE_MS = 40
 AT_ONCE = 4
 # how often to look for decisions of other windows [ms]
 ROUND_MS = 2000
+
+
+def network_or_none(say: Callable[[str], None]) -> BoneNetwork | None:
+    """The learned prior; without it the review goes on, and says so."""
+    try:
+        return load_network()
+    except MarrowpointError as error:
+        say(f"{error.text}; going on without the learned model")
+        return None
 
 
 class Analysis(QObject):
@@ -167,10 +176,10 @@ class Analysis(QObject):
         if place is None or self._closed:
             return
         if isinstance(result, MarrowpointError):
-            self.desk.rows_changed.emit((self.desk.session.fail(place, result.code, result.text),))
+            self.desk.fail(place, result.code, result.text)
         elif isinstance(result, Exception):
             text = f"an unexpected {type(result).__name__}: please report it"
-            self.desk.rows_changed.emit((self.desk.session.fail(place, "internal_error", text),))
+            self.desk.fail(place, "internal_error", text)
         elif result.provenance.profile_sha256 == self.desk.profile.sha256:
             self.desk.take(place, result)
         if self.desk.next_wanted() is not None:

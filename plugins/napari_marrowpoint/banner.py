@@ -37,11 +37,12 @@ def pixmap_of(picture: np.ndarray) -> QPixmap:
 
 def list_icon(severity: Severity | None) -> QIcon:
     """Sign of a frame in the list; a grey field as long as there is no verdict."""
-    if severity is not None:
-        return QIcon(severity_icon(severity, 22))
-    blank = QPixmap(22, 22)
-    blank.fill(QColor(WAITING))
-    return QIcon(blank)
+    sign = QPixmap(22, 22)
+    sign.fill(QColor(WAITING))
+    sign = sign if severity is None else severity_icon(severity, 22)
+    icon = QIcon(sign)
+    icon.addPixmap(sign, QIcon.Mode.Selected)  # else Qt tints it, and the colour is the verdict
+    return icon
 
 
 class Banner(QWidget):

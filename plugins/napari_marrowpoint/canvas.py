@@ -88,10 +88,11 @@ class Canvas:
         if old is not None and old.ndim == data.ndim and ground.units == self.ground.units:
             self._set_ground(ground)
             self.clear_marks()
-            if old.data is data:
-                return  # one window for a whole run: brightness can be compared along it
+            if old.data is data and not (isinstance(data, FrameStack) and data.stills):
+                return  # one window for all frames of a file: brightness can be compared along it
             whole_view = old.data.shape[-2:] != data.shape[-2:]
-            old.data = data
+            if old.data is not data:
+                old.data = data
             if whole_view:
                 self.viewer.reset_view()
             old.contrast_limits_range = _wider(looks["contrast_limits"])
@@ -103,6 +104,7 @@ class Canvas:
         layer.contrast_limits_range = _wider(looks["contrast_limits"])
         self.layers[PICTURE] = layer
         self.viewer.layers.selection.active = layer
+        layer.help = self.viewer.help = ""  # napari's own keys: some of them are ours
         show_scale_bar(self.viewer)
 
     def show(self, assessment: Assessment, *, thin_below_mm: float | None = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +12,7 @@ from qtpy.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from marrowpoint.report.ink import GREEN, ORANGE, QUIET, SKY, WHITE
+from marrowpoint.review.axis import are_uneven, frame_places
 from marrowpoint.review.runs import Curve, Moment
 from napari_marrowpoint.layers import code_of
 
@@ -19,6 +20,8 @@ PAPER, FRAME, EVENT = "#1B1F24", "#454C55", "#F0E442"
 SHADE = QColor(27, 31, 36, 190)  # behind the name of an event: the curve may run there
 INKS = {"needle": (WHITE, ORANGE), "contrast": (SKY, ORANGE, GREEN)}
 LEFT_PX, RIGHT_PX, TOP_PX, BOTTOM_PX, GAP_PX = 46, 10, 22, 20, 8
+MOST_NAMES = 0.45  # of the height of a plot, for the names of events
+UNDER, NAME_GAP_PX = 24, 6  # places along a name that are looked at, and the room between it and the curve
 SNAP_PX = 5.0  # a click so near to an event goes to it
 LETTERS_PX = (12, 20)  # smallest and largest letters: a larger screen is read from farther away
 LINES = 13  # of letters in the height of the curves
@@ -26,16 +29,17 @@ LINES = 13  # of letters in the height of the curves
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plot:
-    """Where one curve lies in the widget: its box, and the values at its lower and upper edge."""
+    """Where one curve lies in the widget: its box, the values at its edges, and the place of each frame in time."""
 
     box: QRectF
     low: float
     high: float
-    last: int
+    places: tuple[float, ...]
 
     def across(self, frame: float) -> float:
-        """Column of a frame (from 0)."""
-        return float(self.box.left() + self.box.width() * frame / max(self.last, 1))
+        """Column of a frame (from 0), or of a place between two."""
+        place = float(np.interp(frame, np.arange(len(self.places)), self.places))
+        return float(self.box.left() + self.box.width() * (place - self.places[0]) / self._length)
 
     def up(self, value: float) -> float:
         """Row of a value."""
@@ -47,8 +51,12 @@ class Plot:
 
     def frame_at(self, column: float) -> int:
         """Frame under a column."""
-        share = (column - self.box.left()) / max(self.box.width(), 1)
-        return int(np.clip(round(share * self.last), 0, self.last))
+        place = self.places[0] + self._length * (column - self.box.left()) / max(self.box.width(), 1)
+        return int(np.argmin(np.abs(np.asarray(self.places) - place)))
+
+    @property
+    def _length(self) -> float:
+        return self.places[-1] - self.places[0] or 1.0
 
 
 class CurveView(QWidget):
@@ -124,14 +132,26 @@ class CurveView(QWidget):
         """Where each curve is drawn."""
         grown = self.letters_px / LETTERS_PX[0]
         width = (self.width() - GAP_PX * (len(self.curves) - 1)) / max(len(self.curves), 1)
-        found = []
+        found, places = [], frame_places(self.count, self.seconds)
         for number, curve in enumerate(self.curves):
             left, top = number * (width + GAP_PX) + LEFT_PX * grown, TOP_PX * grown
             box = QRectF(left, top, width - (LEFT_PX + RIGHT_PX) * grown, self.height() - top - BOTTOM_PX * grown)
             low, high = min(0.0, *curve.values, *curve.lower), max(0.0, *curve.values, *curve.upper)
             room = 0.06 * max(high - low, 1e-6)
-            found.append(Plot(box=box, low=low - (room if low < 0 else 0), high=high + room, last=max(self.count - 1, 1)))
+            plot = Plot(box=box, low=low - (room if low < 0 else 0), high=high + room, places=places)
+            found.append(self._below_names(plot, curve))
         return found
+
+    def _below_names(self, plot: Plot, curve: Curve) -> Plot:
+        """Room above, so that no name of an event lies on the curve: what is named is often its highest point."""
+        metrics, high = QFontMetricsF(_letters(self.letters_px)), plot.high
+        columns = [plot.across(frame) for frame in curve.frames]
+        for moment, left, row in self._named(plot, metrics):
+            under = np.linspace(left, left + metrics.horizontalAdvance(moment.title), UNDER)
+            top = float(np.interp(under, columns, curve.values).max())
+            taken = min((self.letters_px * (row + 1) + NAME_GAP_PX) / max(plot.box.height(), 1.0), MOST_NAMES)
+            high = max(high, plot.low + (top - plot.low) / (1 - taken))
+        return replace(plot, high=high)
 
     def place_of(self, frame: int, number: int = 0) -> QPointF:
         """Where a frame lies in a plot, at half its height."""
@@ -203,8 +223,10 @@ class CurveView(QWidget):
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(ink, 2))
             painter.drawPolyline(QPolygonF(points))
-            if len(points) == 1:
-                painter.drawEllipse(points[0], 2, 2)
+            if len(points) == 1 or are_uneven(plot.places):
+                painter.setBrush(ink)
+                for point in points:
+                    painter.drawEllipse(point, 2, 2)
         painter.setPen(QPen(QColor("white"), 1.5))
         column = plot.across(self.frame)
         painter.drawLine(QPointF(column, plot.box.top()), QPointF(column, plot.box.bottom()))
@@ -230,20 +252,26 @@ class CurveView(QWidget):
         self._paint_names(painter, plot, metrics)
 
     def _paint_names(self, painter: QPainter, plot: Plot, metrics: QFontMetricsF) -> None:
-        """Names of the events, each in the first line of letters that has room."""
         painter.setPen(QColor(EVENT))
+        for moment, column, row in self._named(plot, metrics):
+            top = plot.box.top() + self.letters_px * row + 2
+            width = metrics.horizontalAdvance(moment.title)
+            painter.fillRect(QRectF(column - 1, top, width + 2, self.letters_px), SHADE)
+            painter.drawText(QPointF(column, top + self.letters_px - 2), moment.title)
+
+    def _named(self, plot: Plot, metrics: QFontMetricsF) -> list[tuple[Moment, float, int]]:
+        """The events with the column of their names, and each name's line of letters: the first that has room."""
+        named: list[tuple[Moment, float, int]] = []
         taken: list[float] = []
         for moment in self.moments:
             width, column = metrics.horizontalAdvance(moment.title), plot.across(moment.frame) + 3
             if column + width > plot.box.right():
                 column = plot.across(moment.frame) - width - 3
             row = next((k for k, end in enumerate(taken) if end < column), len(taken))
-            if self.letters_px * (row + 2) > plot.box.height():
-                continue
-            taken[row : row + 1] = [column + width + 6]
-            top = plot.box.top() + self.letters_px * row + 2
-            painter.fillRect(QRectF(column - 1, top, width + 2, self.letters_px), SHADE)
-            painter.drawText(QPointF(column, top + self.letters_px - 2), moment.title)
+            if self.letters_px * (row + 2) <= plot.box.height():
+                taken[row : row + 1] = [column + width + 6]
+                named.append((moment, column, row))
+        return named
 
     def _title(self, curve: Curve) -> str:
         value = curve.at(self.frame)
@@ -263,7 +291,8 @@ class CurveView(QWidget):
         place = event.position()  # type: ignore[attr-defined]
         for plot in self.plots():
             if plot.box.left() - 4 <= place.x() <= plot.box.right() + 4:
-                near = [m for m in self.moments if abs(plot.across(m.frame) - place.x()) <= SNAP_PX]
+                snap = 0.0 if are_uneven(plot.places) else SNAP_PX  # there each frame has its dot
+                near = [m for m in self.moments if abs(plot.across(m.frame) - place.x()) <= snap]
                 return (near[0].frame if near else plot.frame_at(place.x())), plot
         return None
 

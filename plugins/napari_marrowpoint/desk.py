@@ -18,12 +18,13 @@ from marrowpoint.profile import Profile
 from marrowpoint.read import ImageFile, read_profile
 from marrowpoint.review import Action, Corrections, FrameKey, open_ledger, place_ledger, reassess
 from marrowpoint.review.cache import AssessmentCache
-from marrowpoint.review.entry import decide
+from marrowpoint.review.entry import DECISIONS, decide, last_signed
 from marrowpoint.review.journal import Journal, open_journal
 from marrowpoint.review.launch import ReviewRequest
 from marrowpoint.review.session import Listed, Row, Session, State
 from marrowpoint.review.worker import Analyst, Finished
 from napari_marrowpoint.shelf import Shelf, StatedNeedles
+from napari_marrowpoint.stack import FrameStack
 
 
 class Desk:
@@ -46,6 +47,7 @@ class Desk:
     shown_changed = Signal(object)  # what is said of it: an Assessment, or None as long as that is not known
     wanted = Signal(int)  # the frame at this place should be analysed now
     partner_changed = Signal(object)  # the other view of this needle: an Assessment, or None
+    regrouped = Signal()  # the frame on the screen belongs to another run than before, or to none
     told = Signal(str)  # a sentence for the person
 
     def __init__(
@@ -58,8 +60,7 @@ class Desk:
     ) -> None:
         self.request, self.rater = request, request.rater
         profile = read_profile(request.profile)
-        outer_mm = request.outer_diameter_mm
-        self.analyst = Analyst(profile=profile, network=network, cache=cache, outer_diameter_mm=outer_mm)
+        self.analyst = Analyst(profile=profile, network=network, cache=cache, outer_diameter_mm=request.outer_diameter_mm)
         self.journal: Journal = open_journal(request.folder, data_folder=data_folder)
         found = place_ledger(request.folder, request.ledger, data_folder=data_folder)
         self.ledger_path, self.ledger_note = found.path, found.note
@@ -89,8 +90,13 @@ class Desk:
         """What the screen shows: a frame's pixels, or its whole run."""
         if self.frame is None or self.row is None or self._shelf.example(self.place) is not None:
             return None if self.frame is None else self.frame.pixels
-        stack = self._shelf.stack(self.row.image, self.profile.scale)
+        stack = self._stack(self.row)
         return stack if len(stack) > 1 else self.frame.pixels
+
+    @property
+    def film(self) -> tuple[ImageFile, ...]:
+        """Files of the run that the frame on the screen belongs to; none where it belongs to none."""
+        return () if self.place is None else self.session.run_files(self.place)
 
     @property
     def stated_needle_mm(self) -> float | None:
@@ -120,10 +126,10 @@ class Desk:
     def listed_all(self) -> None:
         """All frames were found: read what stands in the ledger, and tell what came back."""
         self.rows_changed.emit(self.session.refresh())
-        left = len(self.journal.unsettled())
+        self._find_runs()
         if self.place is None and len(self.session):
             self.go(0)
-        if left:
+        if left := len(self.journal.unsettled()):
             self.told.emit(f"Unsigned corrections of {left} frame{'s' if left > 1 else ''} were restored.")
 
     def go(self, place: int | None) -> None:
@@ -137,18 +143,17 @@ class Desk:
             self.frame = example.frame
         elif row.state is not State.FAILURE:
             try:
-                self.frame = self._shelf.stack(row.image, self.profile.scale).frame(row.frame_number)
+                self.frame = self._stack(row).frame(row.run_index + 1)
             except MarrowpointError as error:
-                self.rows_changed.emit((self.session.fail(place, error.code, error.text),))
+                self.fail(place, error.code, error.text)
         if self.frame is not None:
             self.corrections = self._standing_corrections(place, FrameKey.of(self.frame.reference))
         self.moved.emit(place)
-        if self.frame is None:
-            self.shown_changed.emit(None)
-        elif (whole := self._shelf.whole(place)) is not None:
+        if self.frame is not None and (whole := self._shelf.whole(place)) is not None:
             self._set_base(whole)
-        else:
-            self.shown_changed.emit(None)
+            return
+        self.shown_changed.emit(None)
+        if self.frame is not None:
             self.wanted.emit(place)
 
     def take(self, place: int, assessment: Assessment) -> None:
@@ -161,6 +166,13 @@ class Desk:
             self._set_base(assessment)
         if self.partner_wanted and place in (self.place, self.partner):
             self._show_partner()
+
+    def fail(self, place: int, code: str, text: str) -> None:
+        """A frame cannot be read; stills make a run without it."""
+        belonged = self.session.row(place).stills
+        self.rows_changed.emit((self.session.fail(place, code, text),))
+        if belonged:
+            self._find_runs()
 
     @property
     def partner(self) -> int | None:
@@ -185,16 +197,14 @@ class Desk:
 
     def _show_partner(self) -> None:
         partner = self.partner
-        if partner is None or self.holds(partner):
-            self.partner_changed.emit(None if partner is None else self._shelf.whole(partner))
-        else:
-            self.partner_changed.emit(None)
+        self.partner_changed.emit(None if partner is None else self._shelf.whole(partner))
+        if partner is not None and not self.holds(partner):
             self.wanted.emit(partner)
 
     def take_finished(self, finished: Finished) -> None:
         """Take a result of the analysis in the background."""
         if finished.assessment is None:
-            self.rows_changed.emit((self.session.fail(finished.place, finished.failure, finished.text),))
+            self.fail(finished.place, finished.failure, finished.text)
         elif self.session.row(finished.place).state is not State.VERDICT:
             self.rows_changed.emit((self.session.finish(finished.place, finished.assessment),))
 
@@ -251,18 +261,7 @@ class Desk:
         self._step(self.journal.redo, "Nothing to do again on this frame.")
 
     def decide(self, action: Action, reason: str = "") -> bool:
-        """Write a decision into the ledger; to accept what was corrected is to correct.
-
-        Parameters
-        ----------
-        action : Action
-        reason : str
-
-        Returns
-        -------
-        bool
-            Whether it stands in the ledger.
-        """
+        """Write a decision into the ledger; to accept what was corrected is to correct. Returns whether it stands there."""
         if self.place is None or self.base is None or self.shown is None:
             self.told.emit("This frame has no verdict yet.")
             return False
@@ -275,7 +274,7 @@ class Desk:
                 corrections=self.corrections, reason=reason,
             )  # fmt: skip
             row = self.session.decide(self.place, entry)
-            if action in (Action.ACCEPT, Action.CORRECT, Action.REJECT):
+            if action in DECISIONS:
                 self.journal.settle(entry.frame)
         except (ValueError, MarrowpointError) as error:
             self.told.emit(error.text if isinstance(error, MarrowpointError) else str(error))
@@ -298,6 +297,17 @@ class Desk:
         self.rows_changed.emit(self.session.rows)
         self.go(self.place)
 
+    def _stack(self, row: Row) -> FrameStack:
+        files = self.session.run_files(row.place) or (row.image,)
+        return self._shelf.stack(files, self.profile.scale, row.run_index + 1 if row.stills else 1)
+
+    def _find_runs(self) -> None:
+        film = self.film
+        if changed := self.session.find_runs():
+            self.rows_changed.emit(changed)
+        if self.frame is not None and self.film != film:
+            self.regrouped.emit()
+
     def _by(self) -> str:
         return self.rater or "reader"
 
@@ -309,7 +319,7 @@ class Desk:
             key = FrameKey.of(self.frame.reference)
             self.corrections = step(key)
             self._needles.forget(key.study_instance_uid, self.place)  # what is undone here no longer holds elsewhere
-            self.corrections = self._with_needle(key, self.corrections)
+            self.corrections = self._needles.onto(self.corrections, key.study_instance_uid, self._by())
         except MarrowpointError as error:
             self.told.emit(error.text)
         if self.corrections == before:
@@ -320,24 +330,14 @@ class Desk:
         """What this person is at, else what they signed before."""
         if self.journal.can_undo(key) or self.journal.can_redo(key):
             return self.journal.current(key)
-        for entry in reversed(self.session.entries(place)):
-            if entry.rater == self.rater and entry.action in (Action.ACCEPT, Action.CORRECT, Action.REJECT, Action.WITHDRAW):
-                return entry.corrections or Corrections()
-        return Corrections()
-
-    def _with_needle(self, key: FrameKey, corrections: Corrections) -> Corrections:
-        """With the needle that was stated for the study, where nothing else was."""
-        outer_mm = self._needles.of(key.study_instance_uid)
-        if outer_mm is None or corrections.outer_diameter_mm is not None:
-            return corrections
-        return corrections.changed(by=self._by(), outer_diameter_mm=outer_mm)
+        return last_signed(self.session.entries(place), self.rater)
 
     def _set_base(self, assessment: Assessment) -> None:
         self.base, self.frame = assessment, assessment.frame
         key = FrameKey.of(assessment.frame.reference)
         if self.place is not None and self.corrections.empty:
             self.corrections = self._standing_corrections(self.place, key)
-        self.corrections = self._with_needle(key, self.corrections)
+        self.corrections = self._needles.onto(self.corrections, key.study_instance_uid, self._by())
         self._show(self.corrections)
 
     def _show(self, corrections: Corrections, *, quick: bool = False) -> None:

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QListView, QProgressBar, QPushBu
 
 from marrowpoint.review.session import Row, State
 from napari_marrowpoint.banner import list_icon
-from napari_marrowpoint.words import SEVERITY_WORDS, row_mark, row_state
+from napari_marrowpoint.words import SEVERITY_WORDS, row_mark, row_state, still_words
 
 COUNT_MS = 60
 
@@ -32,7 +32,7 @@ class RowModel(QAbstractListModel):
         if role == Qt.ItemDataRole.DisplayRole:
             mark = "\N{WARNING SIGN}" if row.state is State.FAILURE else row_mark(row)
             name = row.name.split("/", 1)[-1] if "/" in row.image.relative_path else row.name
-            return f"{name}   {mark}"
+            return f"{name}   {still_words(row)}{mark}"
         if role == Qt.ItemDataRole.DecorationRole:
             return self._icons[row.severity]
         if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):

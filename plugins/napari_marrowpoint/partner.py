@@ -14,10 +14,12 @@ from marrowpoint.report.greys import Window, grey_levels
 from marrowpoint.report.ink import SEVERITY_COLOUR
 from marrowpoint.report.marks import draw_marks
 from marrowpoint.report.words import VIEW_WORDS, frame_name
+from marrowpoint.study.epipolar import epipolar_line
+from marrowpoint.study.group import zero_view_of
 from napari_marrowpoint.banner import pixmap_of
 from napari_marrowpoint.layers import code_of
 
-LONGEST_PX = 700
+LEAST_PX, FINER, LINE_PX = 120, 2.0, 2.2  # of its longer side; so much finer it is drawn than shown; of a line as drawn
 WORDS_PX = 40
 
 
@@ -40,16 +42,26 @@ class PartnerView(QWidget):
 
     def show_frame(self, assessment: Assessment | None, why_empty: str = "") -> None:
         """Show a frame, or say why there is none."""
-        self.assessment, self.line, self._picture = assessment, None, None
+        self.assessment, self.line = assessment, None
         self.why_empty = why_empty or self.why_empty
+        self._draw()
+
+    def resizeEvent(self, event: object) -> None:  # noqa: N802 - Qt's name
+        """Drawn for the room there is: letters of a picture that is shrunk cannot be read."""
+        self._draw()
+
+    def _draw(self) -> None:
+        assessment, self._picture = self.assessment, None
         if assessment is not None:
             grey = grey_levels(assessment)
             if assessment.frame.low_is_bright:
                 grey = np.asarray(255 - grey, np.uint8)
-            self._zoom = LONGEST_PX / max(grey.shape)
-            size = max(round(grey.shape[1] * self._zoom), 1), max(round(grey.shape[0] * self._zoom), 1)
+            rows, columns = grey.shape
+            fits = min(self.width() / columns, (self.height() - WORDS_PX) / rows)
+            self._zoom = zoom = FINER * max(fits, LEAST_PX / max(grey.shape))
+            size = max(round(columns * zoom), 1), max(round(rows * zoom), 1)
             colour = cv2.cvtColor(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), cv2.COLOR_GRAY2RGB)
-            window = Window(row=0.5 / self._zoom - 0.5, column=0.5 / self._zoom - 0.5, zoom=self._zoom, line_px=2.0)
+            window = Window(row=0.5 / zoom - 0.5, column=0.5 / zoom - 0.5, zoom=zoom, line_px=LINE_PX)
             self._picture = pixmap_of(draw_marks(colour.astype(np.uint8), assessment, window, None))
         self.update()
 
@@ -57,6 +69,15 @@ class PartnerView(QWidget):
         """Draw where a point of the other picture must lie; (row, column) [px]."""
         self.line = line
         self.update()
+
+    def follow(self, point: tuple[float, float] | None, shown: Assessment) -> None:
+        """Draw where a point (row, column) [px] of the frame on the screen must lie; that of its tip without one."""
+        other = self.assessment
+        if other is None or self.isHidden():
+            return
+        if point is None:
+            point = None if shown.needle is None else shown.needle.tip
+        self.show_line(None if point is None else epipolar_line(point, shown, other, zero_view_of((shown, other))))
 
     def paintEvent(self, event: object) -> None:  # noqa: N802 - Qt's name
         """Picture, line, and the frame's name and verdict under it."""

@@ -86,7 +86,7 @@ def read_layers(path: str | list[str]) -> list[LayerData]:
 
 def _layers_of(image: ImageFile) -> list[LayerData]:
     profile = read_profile(None)
-    stack = FrameStack(image, profile.scale)
+    stack = FrameStack([image], profile.scale)
     frame = stack.frame(1)
     if len(stack) == 1:
         return assessment_layers(assess_frame(frame, profile=profile, network=load_network()))

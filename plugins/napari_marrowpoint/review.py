@@ -11,16 +11,13 @@ from qtpy.QtWidgets import QMainWindow, QSizePolicy, QSplitter, QVBoxLayout, QWi
 
 from marrowpoint.assessment import Assessment
 from marrowpoint.errors import MarrowpointError
-from marrowpoint.fluoroscopy.prior import BoneNetwork, load_network
 from marrowpoint.frame import Calibration
 from marrowpoint.review import Action
 from marrowpoint.review.cache import AssessmentCache
 from marrowpoint.review.launch import ReviewRequest, request_from_environment
 from marrowpoint.review.session import State
-from marrowpoint.study.epipolar import epipolar_line
-from marrowpoint.study.group import zero_view_of
 from marrowpoint.verdict import Code
-from napari_marrowpoint.analysis import Analysis
+from napari_marrowpoint.analysis import Analysis, network_or_none
 from napari_marrowpoint.banner import Banner
 from napari_marrowpoint.canvas import Canvas
 from napari_marrowpoint.commands import Commands
@@ -95,7 +92,7 @@ class Review(QWidget):
         rater = self.request.rater or self.panel.rater.text().strip()
         asked = replace(self.request, folder=first, rater=rater)
         try:
-            self.desk = Desk(asked, network=_network(self.say), cache=AssessmentCache.of_user())
+            self.desk = Desk(asked, network=network_or_none(self.say), cache=AssessmentCache.of_user())
         except MarrowpointError as error:
             self.banner.tell(None, error.text, "", "")
             return
@@ -122,6 +119,7 @@ class Review(QWidget):
         if self.desk is not None:
             self.desk.close()
         self.runs.detach()
+        self.say("")
         show_counts(self.window(), shown=True)
         self.desk, self.analysis, self.tools = None, None, None
         self.list.model.empty()
@@ -143,6 +141,7 @@ class Review(QWidget):
         self.tools.target.drawn = self.runs.take_target
         desk.rows_changed.connect(self._rows_changed)
         desk.moved.connect(self._moved)
+        desk.regrouped.connect(self._regrouped)
         desk.shown_changed.connect(self._shown)
         desk.partner_changed.connect(self._partner_changed)
         desk.told.connect(self.say)
@@ -165,26 +164,42 @@ class Review(QWidget):
 
     def _moved(self, place: int) -> None:
         assert self.desk is not None and self.tools is not None
-        self._moving = True
         self.tools.put_down()
         self.panel.leave()
         self.list.show_place(place)
-        if self.desk.frame is None:
-            self.canvas.clear()
-        else:
-            self.canvas.show_picture(self.desk.picture, self.desk.frame)
-            number = self.desk.frame.reference.frame_number
-            if self.viewer.dims.ndim > 2 and self.viewer.dims.current_step[0] != number - 1:
-                self.viewer.dims.set_current_step(0, number - 1)
-            self._tell_scale()
-        self._moving = False
+        self._show_picture()
         self.panel.show_history(self.desk.session.entries(place))
         self.update_partner()
+
+    def _show_picture(self) -> None:
+        desk = self.desk
+        self._moving = True
+        if desk is None or desk.frame is None:
+            self.canvas.clear()
+        else:
+            self.canvas.show_picture(desk.picture, desk.frame)
+            self._stay()
+            self._tell_scale()
+        self._moving = False
+
+    def _stay(self) -> None:
+        """The slider at the frame on the screen: napari puts it into the middle where a picture is laid anew."""
+        row = None if self.desk is None else self.desk.row
+        if row is not None and self.viewer.dims.ndim > 2 and self.viewer.dims.current_step[0] != row.run_index:
+            self.viewer.dims.set_current_step(0, row.run_index)
+
+    def _regrouped(self) -> None:
+        """The frame on the screen is one of other stills than before: their slider, and what is drawn over it."""
+        self._show_picture()
+        self._shown(None if self.desk is None else self.desk.shown)
 
     def _shown(self, shown: Assessment | None) -> None:
         assert self.desk is not None
         if shown is not None:
+            self._moving = True  # with another scale the picture is laid anew
             self.canvas.show(shown, thin_below_mm=self.desk.profile.verdict.thin_below_mm)
+            self._stay()
+            self._moving = False
             if shown.calibration != self._told_scale:
                 self._tell_scale()
         self.tell_banner(shown)
@@ -195,11 +210,12 @@ class Review(QWidget):
 
     def _tell_scale(self) -> None:
         desk = self.desk
-        if desk is not None and desk.frame is not None:
+        if desk is not None and desk.frame is not None and desk.row is not None:
             calibration = desk.frame.header_spacing if desk.shown is None else desk.shown.calibration
             self._told_scale = calibration
-            self.pane.tell(scale_note(desk.frame, calibration, self.runs.time_s, self.runs.note))
-            count_frames(self.viewer, desk.frame)
+            place, kind = (desk.row.run_index + 1, len(desk.row.run_places)), "still" if desk.row.stills else "frame"
+            self.pane.tell(scale_note(calibration, place, self.runs.time_s, self.runs.note, kind))
+            count_frames(self.viewer, place)
             show_counts(self.window(), shown=False)
 
     def _run_changed(self) -> None:
@@ -241,13 +257,8 @@ class Review(QWidget):
 
     def _show_epipolar(self, point: tuple[float, float] | None) -> None:
         """Line of a point, or of the tip, in the other view."""
-        shown, other = (None, None) if self.desk is None else (self.desk.shown, self.partner.assessment)
-        if shown is None or other is None or self.partner.isHidden():
-            return
-        if point is None:
-            point = None if shown.needle is None else shown.needle.tip
-        line = None if point is None else epipolar_line(point, shown, other, zero_view_of((shown, other)))
-        self.partner.show_line(line)
+        if self.desk is not None and self.desk.shown is not None:
+            self.partner.follow(point, self.desk.shown)
 
     # small things
 
@@ -273,12 +284,8 @@ class Review(QWidget):
 
     def _slider(self) -> None:
         """The slider of a run chooses the frame."""
-        desk = self.desk
-        if self._moving or desk is None or desk.place is None or desk.row is None or self.viewer.dims.ndim < 3:
-            return
-        number = int(self.viewer.dims.current_step[0]) + 1
-        if desk.row.number_of_frames > 1 and number != desk.row.frame_number:
-            desk.go(desk.place + number - desk.row.frame_number)
+        if not self._moving and self.desk is not None and self.viewer.dims.ndim > 2:
+            self.runs.go(int(self.viewer.dims.current_step[0]))
 
     def _dock(self) -> None:
         beside = QSplitter(Qt.Orientation.Vertical)
@@ -340,11 +347,3 @@ class Review(QWidget):
                 self.shut()
             self._docked = self.parent() is not None
         return bool(super().event(event))
-
-
-def _network(say: Any) -> BoneNetwork | None:
-    try:
-        return load_network()
-    except MarrowpointError as error:
-        say(f"{error.text}; going on without the learned model")
-        return None

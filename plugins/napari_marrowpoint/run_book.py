@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from psygnal import Signal
 
 from marrowpoint.errors import MarrowpointError
-from marrowpoint.frame import Points
+from marrowpoint.frame import FrameReference, Points
 from marrowpoint.review import Action, Corrections, FrameKey
-from marrowpoint.review.entry import DECISIONS, Entry, decide
+from marrowpoint.review.entry import DECISIONS, Entry, decide, last_signed
 from marrowpoint.review.listing import Review
 from marrowpoint.runs.run import RunAssessment
 from napari_marrowpoint.desk import Desk
@@ -55,7 +56,7 @@ class RunBook:
             return
         self.base, self.changed_at = base, None
         self.key = FrameKey.of_run(base.references) if base.references else None
-        self.corrections = Corrections() if self.key is None else self._standing(self.key)
+        self.corrections = Corrections() if self.key is None else self._standing(self.key, base.references)
         if "target" in self.corrections.marks:
             self.changed_at = self.corrections.marks["target"].at
         self.changed.emit()
@@ -124,18 +125,22 @@ class RunBook:
 
     def entries(self) -> tuple[Entry, ...]:
         """What anyone wrote about the run, in order."""
-        return () if self.key is None else self.desk.session.entries_about(self.key)
+        return () if self.key is None or self.base is None else self.desk.session.entries_about_run(self.base.references)
 
     def reviews(self) -> tuple[Review, ...]:
         """The standing decision of each rater."""
-        return () if self.key is None else self.desk.session.reviews_of(self.key)
+        return () if self.key is None else self.desk.session.reviews_of(self.key, self.entries())
 
     def _take(self, corrections: Corrections) -> None:
         self.corrections, self.changed_at = corrections, datetime.now(UTC)
         self.changed.emit()
 
-    def _standing(self, key: FrameKey) -> Corrections:
+    def _standing(self, key: FrameKey, references: Sequence[FrameReference]) -> Corrections:
         if self.desk.journal.can_undo(key) or self.desk.journal.can_redo(key):
             return self.desk.journal.current(key)
-        signed = [e for e in self.entries() if e.rater == self.desk.rater and e.action in (*DECISIONS, Action.WITHDRAW)]
-        return (signed[-1].corrections if signed else None) or Corrections()
+        for before in self.desk.journal.unsettled():
+            if before.whole_run and any(before.path == reference.path for reference in references):  # other stills since
+                self.desk.journal.record(key, self.desk.journal.current(before))
+                self.desk.journal.settle(before)
+                return self.desk.journal.current(key)
+        return last_signed(self.entries(), self.desk.rater)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from typing import Any
 
 from napari.qt.threading import thread_worker
@@ -12,8 +13,8 @@ from qtpy.QtCore import QObject, Signal
 from marrowpoint.errors import MarrowpointError
 from marrowpoint.frame import Points
 from marrowpoint.read import ImageFile
-from marrowpoint.read.times import RunFacts, read_run_facts
 from marrowpoint.review import Action
+from marrowpoint.review.film import Film
 from marrowpoint.review.runs import (
     CONTRAST,
     curves_of,
@@ -22,10 +23,9 @@ from marrowpoint.review.runs import (
     run_sentences,
     subjects,
     subtraction_words,
-    told_file,
+    told_film,
 )
-from marrowpoint.review.session import State
-from marrowpoint.runs.collect import PROJECTIONS, RunRequest
+from marrowpoint.runs.collect import RunRequest
 from marrowpoint.runs.run import RunAssessment
 from napari_marrowpoint.canvas import Canvas
 from napari_marrowpoint.desk import Desk
@@ -38,7 +38,7 @@ from napari_marrowpoint.words import run_history, run_state
 # followed runs with their pictures, some 10 MB each
 KEPT = 4
 STOPPED = "Stopped: the run was not followed."
-Key = tuple[ImageFile, float | None, str, bytes]
+Key = tuple[tuple[ImageFile, ...], float | None, str, bytes]
 
 
 class RunReview(QObject):
@@ -59,9 +59,9 @@ class RunReview(QObject):
         self.canvas, self.panel = canvas, panel
         self.desk: Desk | None = None
         self.book: RunBook | None = None
-        self.facts: RunFacts | None = None
+        self.film: Film | None = None
         self.run: RunAssessment | None = None
-        self._image: ImageFile | None = None
+        self._files: tuple[ImageFile, ...] = ()
         self._subject = ""
         self._told: RunAssessment | str | None = None
         self._results: OrderedDict[Key, RunAssessment | str] = OrderedDict()
@@ -80,19 +80,17 @@ class RunReview(QObject):
     @property
     def time_s(self) -> float | None:
         """Time of the frame on the screen from the first [s], where the file says."""
-        frame = None if self.desk is None else self.desk.frame
-        seconds = None if self.facts is None or self._image is None else self.facts.seconds
-        if frame is None or seconds is None or frame.reference.frame_number > len(seconds):
-            return None
-        return seconds[frame.reference.frame_number - 1]
+        row = None if self.desk is None else self.desk.row
+        seconds = None if self.film is None else self.film.seconds
+        return None if row is None or seconds is None or row.run_index >= len(seconds) else seconds[row.run_index]
 
     @property
     def note(self) -> str:
         """What must be known of a subtracted picture."""
-        frame = None if self.desk is None else self.desk.frame
-        if frame is None or self.run is None or not self.canvas.shows(SUBTRACTED):
+        row = None if self.desk is None else self.desk.row
+        if row is None or self.run is None or not self.canvas.shows(SUBTRACTED):
             return "before contrast" if self.canvas.shows(BEFORE) else ""
-        return subtraction_words(self.run, frame.reference.frame_number - 1)
+        return subtraction_words(self.run, row.run_index)
 
     def attach(self, desk: Desk, hold: threading.Event) -> None:
         """Follow a desk from now on.
@@ -106,6 +104,7 @@ class RunReview(QObject):
         self.desk, self._hold, self.book = desk, hold, RunBook(desk)
         self.book.changed.connect(self._book_changed)
         desk.moved.connect(self._moved)
+        desk.regrouped.connect(lambda: self._moved(desk.place))
         desk.shown_changed.connect(self._shown)
 
     def detach(self) -> None:
@@ -118,8 +117,9 @@ class RunReview(QObject):
     def go(self, frame: int) -> None:
         """Show a frame of the run, from 0."""
         row = None if self.desk is None else self.desk.row
-        if self.desk is not None and row is not None and self._image is not None and frame + 1 != row.frame_number:
-            self.desk.go(row.place + frame + 1 - row.frame_number)
+        places = () if row is None or not self._files else row.run_places
+        if self.desk is not None and row is not None and frame != row.run_index and frame < len(places):
+            self.desk.go(places[frame])
 
     def go_event(self) -> bool:
         """Show the next event, round the end; returns whether there is one."""
@@ -127,7 +127,7 @@ class RunReview(QObject):
         frames = sorted({moment.frame for moment in self.panel.curves.moments})
         if row is None or not frames:
             return False
-        self.go(next((frame for frame in frames if frame >= row.frame_number), frames[0]))
+        self.go(next((frame for frame in frames if frame > row.run_index), frames[0]))
         return True
 
     def toggle(self, name: str) -> bool:
@@ -151,39 +151,36 @@ class RunReview(QObject):
             self._results.pop(key, None)
             self._follow()
 
-    def _moved(self, place: int) -> None:
+    def _moved(self, place: int | None) -> None:
         assert self.desk is not None
-        row = self.desk.row
-        several = row is not None and row.number_of_frames > 1 and row.state is not State.FAILURE
-        image = row.image if row is not None and several else None
-        if image is None and row is not None and row.image == self._image:
+        row, files = self.desk.row, self.desk.film
+        if row is not None and not files and (row.image,) == self._files:
             return  # one damaged frame is no other run
-        if image != self._image:
+        if files != self._files:
             self._leave()
-            if image is not None:
-                self._enter(image)
-        if row is not None and self._image is not None:
-            self.panel.curves.show_frame(row.frame_number - 1)
+            if files:
+                self._enter(files)
+        if row is not None and self._files:
+            self.panel.curves.show_frame(row.run_index)
             self._draw()
 
     def _shown(self, shown: Any) -> None:
-        if shown is not None and self._image is not None:
+        if shown is not None and self._files:
             self._follow()  # with another needle a run has another scale
             self.canvas.lay_pictures(self.run, None if self.desk is None else self.desk.picture)
             if RUN not in self.canvas.layers:  # another scale takes it away; a pull of the needle does not
                 self._draw()
 
-    def _enter(self, image: ImageFile) -> None:
-        self._image = image
-        try:
-            self.facts = read_run_facts(image)
-        except MarrowpointError:
-            self.facts = None  # what is wrong with the file stands in the list
+    def _enter(self, files: tuple[ImageFile, ...]) -> None:
+        assert self.desk is not None and self.desk.place is not None
+        self._files = files
+        with suppress(MarrowpointError):  # what is wrong with the file stands in the list
+            self.film = self.desk.session.film(self.desk.place)
         self._follow()
 
     def _leave(self) -> None:
         self._stop.set()
-        self._image, self.facts, self.run, self._told = None, None, None, None
+        self._files, self.film, self.run, self._told = (), None, None, None
         self._subject = ""  # what the next run is about comes first
         if self.book is not None:
             self.book.close()
@@ -196,12 +193,12 @@ class RunReview(QObject):
     @property
     def followable(self) -> bool:
         """Whether what is on the screen is a run of projections."""
-        return self._image is not None and self.facts is not None and self.facts.modality in PROJECTIONS
+        return self.film is not None and self.film.followable
 
     def _key(self) -> Key | None:
-        if self.desk is None or self._image is None or not self.followable:
+        if self.desk is None or not self.followable:
             return None
-        plain = self._image, self.desk.stated_needle_mm, self.desk.profile.sha256, b""
+        plain = self._files, self.desk.stated_needle_mm, self.desk.profile.sha256, b""
         target = None if self.book is None else self.book.target
         # the program's own verdict comes first: what a person drew is held beside it
         if target is None or not isinstance(self._results.get(plain), RunAssessment):
@@ -222,8 +219,8 @@ class RunReview(QObject):
             self._stop.set()  # begins anew when that one has ended
 
     def _start(self, key: Key) -> None:
-        assert self.desk is not None
-        image, outer_mm, _, drawn = key
+        assert self.desk is not None and self.film is not None
+        film, (_, outer_mm, _, drawn) = self.film, key
         target = self.book.target if self.book is not None and drawn else None
         stop = self._stop = threading.Event()
         request = RunRequest(profile=self.desk.profile, network=self.desk.analyst.network, outer_diameter_mm=outer_mm)
@@ -239,7 +236,7 @@ class RunReview(QObject):
                 self.progressed.emit(share)
 
         def follow() -> tuple[Key, RunAssessment | str | None]:
-            return key, told_file(image, request, target=target, cancelled=stop.is_set, progressed=progressed)
+            return key, told_film(film, request, target=target, cancelled=stop.is_set, progressed=progressed)
 
         worker = thread_worker(follow)()
         worker.returned.connect(self._followed)
@@ -308,9 +305,9 @@ class RunReview(QObject):
         if self.run is None or row is None or PICTURE not in self.canvas.layers:
             return
         in_frame = not (self.canvas.shows(SUBTRACTED) or self.canvas.shows(BEFORE))
-        lines: list[Line] = followed_lines(self.run, row.frame_number - 1, in_frame=in_frame)
+        lines: list[Line] = followed_lines(self.run, row.run_index, in_frame=in_frame)
         self.canvas.draft(RUN, lines)
-        self._draw_target(row.frame_number - 1, in_frame=in_frame)
+        self._draw_target(row.run_index, in_frame=in_frame)
 
     def take_target(self, corners: Points | None) -> None:
         """Take a region that was drawn on the frame on the screen; None takes the target away."""
@@ -318,7 +315,7 @@ class RunReview(QObject):
         if self.book is None or row is None or self.run is None:
             return
         if corners is not None and not (self.canvas.shows(SUBTRACTED) or self.canvas.shows(BEFORE)):
-            corners = onto_mask(corners, self.run, row.frame_number - 1)
+            corners = onto_mask(corners, self.run, row.run_index)
         self.book.set_target(corners)
 
     def sign(self, action: Action, reason: str = "") -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from marrowpoint.assessment import Assessment
 from marrowpoint.profile import ScaleLimits
 from marrowpoint.read import ImageFile
+from marrowpoint.review import Corrections
 from napari_marrowpoint.stack import FrameStack
 
 # whole assessments, about 10 MB each
@@ -21,7 +22,7 @@ class Shelf:
     def __init__(self) -> None:
         self._examples: dict[int, Assessment] = {}
         self._kept: OrderedDict[int, Assessment] = OrderedDict()
-        self._stack: tuple[ImageFile, FrameStack] | None = None
+        self._stack: tuple[tuple[ImageFile, ...], FrameStack] | None = None
 
     def put(self, place: int, assessment: Assessment) -> None:
         """Keep an assessment; the one not asked for longest goes."""
@@ -46,10 +47,10 @@ class Shelf:
         """Let go of what another analysis would change."""
         self._kept.clear()
 
-    def stack(self, image: ImageFile, scale: ScaleLimits) -> FrameStack:
-        """The frames of a file; the last file's stay open."""
-        if self._stack is None or self._stack[0] != image:
-            self._stack = image, FrameStack(image, scale)
+    def stack(self, images: Sequence[ImageFile], scale: ScaleLimits, first: int = 1) -> FrameStack:
+        """The frames of a file, or stills in order of time; the last ones stay open. As `FrameStack`."""
+        if self._stack is None or self._stack[0] != tuple(images):
+            self._stack = tuple(images), FrameStack(images, scale, first)
         return self._stack[1]
 
 
@@ -71,6 +72,13 @@ class StatedNeedles:
         if study not in self._by_study:
             self._by_study[study] = self._before(study), NOWHERE
         return self._by_study[study][0]
+
+    def onto(self, corrections: Corrections, study: str, by: str) -> Corrections:
+        """Corrections with the needle that was stated for the study, where nothing else was."""
+        outer_mm = self.of(study)
+        if outer_mm is None or corrections.outer_diameter_mm is not None:
+            return corrections
+        return corrections.changed(by=by, outer_diameter_mm=outer_mm)
 
     def state(self, study: str, outer_mm: float | None, place: int) -> None:
         """State it, or take it back."""

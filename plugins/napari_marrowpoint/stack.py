@@ -1,9 +1,10 @@
-"""The frames of one file as an array that reads a frame when it is looked at; the same with the mask taken away."""
+"""The frames of a run as an array that reads a frame when it is looked at; the same with the mask taken away."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -56,29 +57,38 @@ class FrameStack(LazyStack):
 
     Parameters
     ----------
-    image : ImageFile
+    images : sequence of ImageFile
+        One file with all frames, or stills in order of time.
     scale : ScaleLimits
         Of the profile.
+    first : int
+        1-based; the frame whose size is that of all.
 
     Raises
     ------
     MarrowpointError
-        Where the first frame cannot be read.
+        Where that frame cannot be read.
     """
 
-    def __init__(self, image: ImageFile, scale: ScaleLimits) -> None:
-        self._image, self._scale = image, scale
+    def __init__(self, images: Sequence[ImageFile], scale: ScaleLimits, first: int = 1) -> None:
+        self._images, self._scale = tuple(images), scale
         self._kept: OrderedDict[int, Frame] = OrderedDict()
         self.damaged: dict[int, str] = {}
-        first = self.frame(1)
-        self.shape = (first.reference.number_of_frames, *first.pixels.shape)
+        seen = self.frame(first)
+        self.shape = (len(self._images) if self.stills else seen.reference.number_of_frames, *seen.pixels.shape)
+
+    @property
+    def stills(self) -> bool:
+        """Whether each frame is a file of its own."""
+        return len(self._images) > 1
 
     def frame(self, number: int) -> Frame:
-        """A frame by its 1-based number, read if it is not at hand."""
+        """A frame by its 1-based number in the run, read if it is not at hand."""
         if number in self._kept:
             self._kept.move_to_end(number)
             return self._kept[number]
-        frame = read_frame(self._image, number, scale=self._scale)
+        image, its_number = (self._images[number - 1], 1) if self.stills else (self._images[0], number)
+        frame = read_frame(image, its_number, scale=self._scale)
         self._kept[number] = frame
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
@@ -109,7 +119,7 @@ class SubtractedStack(LazyStack):
     def _pixels(self, index: int) -> FloatImage:
         blank = np.zeros(self.shape[1:], np.float32)
         try:
-            made = self._pictures.subtracted(self._frames.frame(index + 1))
+            made = self._pictures.subtracted(self._frames.frame(index + 1), index)
         except MarrowpointError:
             return blank
         return blank if made is None else made

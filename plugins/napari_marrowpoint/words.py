@@ -160,6 +160,11 @@ def row_state(row: Row) -> str:
     return ", ".join(told) or "not reviewed"
 
 
+def still_words(row: Row) -> str:
+    """Which still of a run a frame is; nothing for any other frame."""
+    return f"({row.run_index + 1} of {len(row.stills)})   " if row.stills else ""
+
+
 def run_state(reviews: Sequence[Review], target_by: str, *, signed: bool) -> str:
     """How far the review of a run is, in a few words."""
     told = [f"{ACTION_WORDS[review.action]} by {review.rater}" + (" (stale)" if review.stale else "") for review in reviews]

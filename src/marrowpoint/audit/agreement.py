@@ -27,7 +27,7 @@ def readings_of(entries: Iterable[Entry]) -> tuple[Reading, ...]:
     """
     by_frame: dict[tuple[str, int], list[Entry]] = {}
     for entry in entries:
-        if entry.frame.whole_run:  # the agreement is about frames
+        if entry.frame.whole_run:  # agreement_run
             continue
         by_frame.setdefault((entry.frame.path, entry.frame.frame_number), []).append(entry)
     return tuple(_reading(entry) for held in by_frame.values() for entry in standing(held, held[0].frame).values())

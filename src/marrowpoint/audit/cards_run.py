@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import cv2
 
+from marrowpoint.audit.agreement_run import reading_words
 from marrowpoint.audit.charts_run import draw_curve
 from marrowpoint.audit.drawing import Drawing
 from marrowpoint.audit.facts import FrameFacts, ProcedureFacts
@@ -45,6 +46,8 @@ class RunView:
     link : str
         The whole strip, relative to the page.
     curves : tuple of Drawing
+    reviews : tuple of str
+        What readers decided; the words above stay the program's.
     shown : str
         How many of its frames stand on the card, where they are not all.
     """
@@ -60,6 +63,7 @@ class RunView:
     link: str
     curves: tuple[Drawing, ...]
     shown: str
+    reviews: tuple[str, ...] = ()
 
 
 def run_view(run: RunFacts, shown: int, *, pictures: Path, beside: Path, draw: bool) -> RunView:
@@ -94,6 +98,7 @@ def run_view(run: RunFacts, shown: int, *, pictures: Path, beside: Path, draw: b
         link=quote(os.path.relpath(place, beside).replace(os.sep, "/")) if run.strip else "",
         curves=tuple(draw_curve(curve, run.events, timed=run.timed) for curve in run.curves if curve.points),
         shown="" if shown >= run.frames else f"{shown} of its {run.frames} frames are shown; all are among the overlays.",
+        reviews=tuple(reading_words(reading) for reading in run.readings),
     )
 
 

@@ -162,13 +162,14 @@ FINDINGS = (
 
 LEDGER = (
     _column("path", "frame.path", "text", "File of the frame that was reviewed."),
-    _column("frame", "frame.frame_number", "integer", "Number of the frame, from 1."),
+    _column("frame", "frame.frame_number", "integer", "Number of the frame, from 1; 0 for a whole run."),
     _column("pixel_sha256", "frame.pixel_sha256", "text", "Hash of the pixels that were reviewed."),
     _column("action", "action", "text", "accept, correct, reject, flag, comment or withdraw."),
     _column("rater", "rater", "text", "Who decided."),
     _column("decided_at", "decided_at", "text", "When (UTC, ISO 8601)."),
     _column("program_verdict", "before.code", "text", "What the program said."),
     _column("rater_verdict", "after.code", "text", "What stands after the decision."),
+    _column("rater_in_target", "after.numbers.in_target.value", "number", "Share of a run's contrast in the rater's target."),
     _column("reason", "reason", "text", "Why, in the rater's words."),
 )
 

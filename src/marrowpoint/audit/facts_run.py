@@ -7,6 +7,9 @@ from datetime import datetime
 
 from marrowpoint.verdict import Verdict
 
+# what a run is called after review where no one verdict stands
+REJECTED, DIFFERENT = "rejected", "readers_differ"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
@@ -30,6 +33,40 @@ class RunEvent:
 
     at: float
     words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReading:
+    """One person's standing decision about one run, from the review ledger.
+
+    Parameters
+    ----------
+    rater : str
+        Who, as the ledger has it; the report prints no names.
+    at : datetime
+    action : {"accept", "correct", "reject"}
+    program, program_text : str
+        Verdict code and sentence before.
+    reader, reader_text : str
+        The same after; a rejection gives no verdict of its own.
+    target : bool
+        The reader drew where the contrast should be.
+    in_target : float or None
+        Share of the contrast in it.
+    same_pictures : bool
+        The run is made of the pictures that the reader saw.
+    """
+
+    rater: str
+    at: datetime
+    action: str
+    program: str
+    program_text: str
+    reader: str
+    reader_text: str
+    target: bool = False
+    in_target: float | None = None
+    same_pictures: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +94,8 @@ class RunFacts:
         The axis of curves and events is seconds, else frame numbers from 1.
     phase : {"harvest", "reinjection", ""}
         What the sheet makes of its frames; empty where nobody says.
+    readings : tuple of RunReading
+        One a rater.
     """
 
     paths: tuple[str, ...]
@@ -73,6 +112,20 @@ class RunFacts:
     curves: tuple[Curve, ...] = ()
     events: tuple[RunEvent, ...] = ()
     phase: str = ""
+    readings: tuple[RunReading, ...] = ()
+
+    @property
+    def current_readings(self) -> tuple[RunReading, ...]:
+        """Decisions on the pictures that the run is made of."""
+        return tuple(reading for reading in self.readings if reading.same_pictures)
+
+    @property
+    def after_review(self) -> str:
+        """Verdict code that stands after review: the program's where nobody decided, `REJECTED`, or `DIFFERENT`."""
+        told = {REJECTED if reading.action == "reject" else reading.reader for reading in self.current_readings}
+        if not told:
+            return self.verdict.code.value
+        return told.pop() if len(told) == 1 else DIFFERENT
 
     @property
     def path(self) -> str:

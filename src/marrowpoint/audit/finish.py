@@ -74,7 +74,8 @@ def finish_audit(db: sqlite3.Connection, out: Path, wanted: Wanted) -> Iterator[
     """
     yield from _counts(db)
     records = chain(frame_records(db), run_records(db), study_records(db), failure_records(db))
-    procedures = gather_procedures(records, procedure_sites(db), readings_of(wanted.entries))
+    of_runs = [entry for entry in wanted.entries if entry.frame.whole_run]
+    procedures = gather_procedures(records, procedure_sites(db), readings_of(wanted.entries), of_runs)
     findings = judge_procedures(procedures, wanted.profile)
     write_findings(db, findings)
     outcomes = Counter(finding.outcome.value for finding in findings)

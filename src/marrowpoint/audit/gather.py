@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from pathlib import PurePosixPath
 
+from marrowpoint.audit.agreement_run import run_readings
 from marrowpoint.audit.facts import (
     HARVEST,
     REINJECTION,
@@ -22,6 +23,7 @@ from marrowpoint.audit.typed import failure_facts, frame_facts, position_facts
 from marrowpoint.audit.typed_run import run_facts
 from marrowpoint.case import Site
 from marrowpoint.report.record import Record
+from marrowpoint.review.entry import Entry
 
 # The pictures alone were told apart: their positions have numbers, which are no names of the sheet.
 NUMBERED = "sites_without_times"
@@ -36,7 +38,10 @@ class _Pile:
 
 
 def gather_procedures(
-    records: Iterable[Record], sheet: Mapping[str, Sequence[Site]], readings: Sequence[Reading] = ()
+    records: Iterable[Record],
+    sheet: Mapping[str, Sequence[Site]],
+    readings: Sequence[Reading] = (),
+    of_runs: Sequence[Entry] = (),
 ) -> tuple[ProcedureFacts, ...]:
     """Put the facts of every study together.
 
@@ -48,6 +53,8 @@ def gather_procedures(
         From `read_procedure`; a study of which no file was given makes a procedure without frames.
     readings : sequence of Reading
         From the review ledger.
+    of_runs : sequence of Entry
+        Of the same ledger, in its order: those about whole runs.
 
     Returns
     -------
@@ -73,6 +80,8 @@ def gather_procedures(
     said = defaultdict(list)
     for reading in readings:
         said[reading.key].append(reading)
+    for pile in piles.values():
+        pile.runs = [replace(run, readings=run_readings(run, pile.frames, of_runs)) for run in pile.runs]
     procedures = [_procedure(uid, pile, tuple(sheet.get(uid, ())), shared, said) for uid, pile in piles.items()]
     return tuple(sorted(procedures, key=lambda each: (each.acquired is None, each.acquired or datetime.min)))
 

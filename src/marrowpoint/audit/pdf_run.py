@@ -36,6 +36,8 @@ def run_parts(run: RunView, width: float, small: Callable[[str], Flowable]) -> I
     yield small(f"{run.name}. {run.about}. {run.shown}")
     if run.flags:
         yield small("; ".join(run.flags))
+    for review in run.reviews:
+        yield small(f"After review: {review}")
     yield from _rows([_tile(tile, width / TILES_A_ROW - 4) for tile in run.tiles], TILES_A_ROW, width)
     room = width / CURVES_A_ROW - 8
     yield from _rows([[small(curve.title), Chart(curve, room)] for curve in run.curves], CURVES_A_ROW, width)

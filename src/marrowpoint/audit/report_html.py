@@ -157,7 +157,7 @@ def _context(
         "silent": [each.study_instance_uid for each in material.procedures if each.frames and not each.sites],
         "failures": material.failures,
         "pages": pages,
-        "reader_lines": reader_lines(summary.reading),
+        "reader_lines": reader_lines(summary.reading, summary.run_reading),
         "methods": method_lines(material.procedures, material.profile, material.program),
     }
 

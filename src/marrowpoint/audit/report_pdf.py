@@ -159,7 +159,7 @@ def _charts(summary: Summary) -> Iterator[Flowable]:
 
 
 def _readers(summary: Summary) -> Iterator[Flowable]:
-    lines = reader_lines(summary.reading)
+    lines = reader_lines(summary.reading, summary.run_reading)
     if lines:
         yield from _heading("Readers and program", HEAD)
         yield from (words(line) for line in lines)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from marrowpoint.audit.agreement import ReaderStudy
+from marrowpoint.audit.agreement_run import RunStudy, run_reader_lines
 from marrowpoint.audit.facts import ProcedureFacts
 from marrowpoint.audit.findings import Finding, Outcome, worst
 from marrowpoint.audit.rules_sheet import drawn_sites
@@ -74,8 +75,17 @@ def list_rows(procedures: Sequence[ProcedureFacts], findings: Mapping[str, Seque
     return rows
 
 
-def reader_lines(study: ReaderStudy | None) -> list[str]:
-    """What readers said, in sentences; nothing without a reading."""
+def reader_lines(study: ReaderStudy | None, of_runs: RunStudy | None = None) -> list[str]:
+    """What readers said of frames and of whole runs, in sentences; nothing without a reading."""
+    lines = [*_frame_lines(study), *run_reader_lines(of_runs)]
+    if lines:
+        lines.append(
+            "Readers saw the program's answer before they gave theirs: this is agreement, not accuracy, and rather too good."
+        )
+    return lines
+
+
+def _frame_lines(study: ReaderStudy | None) -> list[str]:
     if study is None:
         return []
     lines = [
@@ -94,9 +104,6 @@ def reader_lines(study: ReaderStudy | None) -> list[str]:
                 f"bias {_told(agreement.bias, ' mm')}, "
                 f"limits of agreement {_told(agreement.lower, ' mm')} and {_told(agreement.upper, ' mm')}."
             )
-    lines.append(
-        "Readers saw the program's answer before they gave theirs: this is agreement, not accuracy, and rather too good."
-    )
     return lines
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from marrowpoint.audit.facts import REINJECTION, FrameFacts, ProcedureFacts
+from marrowpoint.audit.facts_run import REJECTED
 from marrowpoint.audit.findings import Answer, Outcome, worst
 from marrowpoint.audit.gather import entry_moments
 from marrowpoint.audit.limits import limits_of
@@ -183,10 +184,15 @@ def dose_exceeded(procedure: ProcedureFacts, profile: Profile) -> Iterator[Answe
 
 def contrast_series(procedure: ProcedureFacts, profile: Profile) -> Iterator[Answer]:
     """A22; does not apply where nothing tells of contrast or of a re-injection."""
-    runs = [run for run in procedure.runs if run.kind == "contrast"]
+    seen = [run for run in procedure.runs if run.kind == "contrast"]
+    runs = [run for run in seen if run.after_review != REJECTED]
     unseen = [run for run in procedure.runs if run.kind == "contrast_not_seen"]
     said = {row.contrast for row in procedure.reinjection_sites}
     if not runs and said <= {"no"}:
+        return
+    if seen and not runs:
+        text = f"What the program calls contrast in {len(seen)} run(s) was rejected by a reader; no other run shows any."
+        yield Answer(outcome=Outcome.NOT_ASSESSABLE, sentence=text)
         return
     if not runs and "yes" not in said:
         yield Answer(outcome=Outcome.NOT_ASSESSABLE, sentence="The sheet does not say whether contrast was used.")
@@ -195,7 +201,8 @@ def contrast_series(procedure: ProcedureFacts, profile: Profile) -> Iterator[Ans
     whole = [run for run in runs if run.mask and run.timed_frames >= needed and not run.stills]
     if whole:
         text = f"{len(whole)} contrast run(s) with a picture from before and at least {needed:g} timed frames."
-        yield Answer(outcome=Outcome.PASS, sentence=text)
+        left_out = f" {len(seen) - len(runs)} more were rejected by a reader." if len(runs) < len(seen) else ""
+        yield Answer(outcome=Outcome.PASS, sentence=text + left_out)
     elif runs or any(frame.phase == REINJECTION for frame in procedure.frames):
         text = "Contrast is documented by stills, or by frames without mask or times: its way cannot be followed."
         yield Answer(outcome=Outcome.WARN, sentence=text)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from marrowpoint.audit.agreement import ReaderStudy, reader_study
+from marrowpoint.audit.agreement_run import RunStudy, run_study
 from marrowpoint.audit.drawing import Drawing
 from marrowpoint.audit.facts import FailureFacts, FrameFacts, PositionFacts, ProcedureFacts
 from marrowpoint.audit.findings import Finding, Outcome
@@ -62,6 +63,7 @@ class Summary:
     tiles : tuple of Tile
     rules, placement, groups, lengths, reasons, readers : tuple of Drawing
     reading : ReaderStudy or None
+    run_reading : RunStudy or None
     first, last : datetime or None
         Of the dated frames.
     frames : int
@@ -75,6 +77,7 @@ class Summary:
     reasons: tuple[Drawing, ...]
     readers: tuple[Drawing, ...]
     reading: ReaderStudy | None
+    run_reading: RunStudy | None
     first: datetime | None
     last: datetime | None
     frames: int
@@ -110,6 +113,7 @@ def summarize(
         reasons=(draw_silent(frames), draw_scales(frames)),
         readers=draw_readers(study),
         reading=study,
+        run_reading=run_study([run for procedure in procedures for run in procedure.runs]),
         first=min(dates, default=None),
         last=max(dates, default=None),
         frames=len(frames),

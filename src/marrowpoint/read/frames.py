@@ -2,44 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
 
 from marrowpoint.calibrate import spacing_from_header
-from marrowpoint.errors import MarrowpointError, UnreadableImage, UnsupportedImage
-from marrowpoint.frame import Frame, FrameReference, ViewKind
+from marrowpoint.errors import MarrowpointError, UnreadableImage
+from marrowpoint.frame import Frame, ViewKind
 from marrowpoint.profile import ScaleLimits
 from marrowpoint.read.documented import documented, header_side
 from marrowpoint.read.files import ImageFile
 from marrowpoint.read.geometry import beam_geometry, header_geometry, ultrasound_regions
-from marrowpoint.read.groups import first_value
 from marrowpoint.read.header import OpenFile, nested_too_deep, open_dicom, out_of_memory
+from marrowpoint.read.heads import head_of, modality_of, tag_text
 from marrowpoint.read.luminance import Scaling, luminance, scaling_of
 from marrowpoint.read.pixels import PixelDescription, StoredFrame, decode_frame, decode_frames, describe_pixels
 from marrowpoint.read.quiet import quiet
 from marrowpoint.read.shutters import padding_range, valid_area
-from marrowpoint.read.views import frame_view
-
-# Projections and ultrasound; MG only because it is a projection with the same tags of scale.
-_MODALITIES = {"XA", "RF", "DX", "CR", "DR", "MG", "SC", "OT", "US", "XC", "DS", "DF"}
-_KINDS = {
-    "1.2.840.10008.5.1.4.1.1.1": "CR",
-    "1.2.840.10008.5.1.4.1.1.1.1": "DX",
-    "1.2.840.10008.5.1.4.1.1.12.1": "XA",
-    "1.2.840.10008.5.1.4.1.1.12.1.1": "XA",
-    "1.2.840.10008.5.1.4.1.1.12.2": "RF",
-    "1.2.840.10008.5.1.4.1.1.12.2.1": "RF",
-    "1.2.840.10008.5.1.4.1.1.6": "US",
-    "1.2.840.10008.5.1.4.1.1.6.1": "US",
-    "1.2.840.10008.5.1.4.1.1.3": "US",
-    "1.2.840.10008.5.1.4.1.1.3.1": "US",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +110,7 @@ def _own_errors() -> Iterator[None]:
 
 def _frames(file: OpenFile, image: ImageFile, statement: _Statement, only: int | None = None) -> Iterator[Frame]:
     with quiet():
-        modality = _modality(file.dataset)
+        modality = modality_of(file.dataset)
         described = describe_pixels(file)
     padding = padding_range(file.dataset, described.signed, described.bits_allocated)
     shared = _shared_scaling(file, described, padding)
@@ -173,26 +154,12 @@ def _frame(
     for array in (pixels, valid, *(() if coloured is None else (coloured,))):
         array.flags.writeable = False
     geometry = header_geometry(file, index, ultrasound=modality == "US")
-    reference = FrameReference(
-        path=path,
-        frame_number=index + 1,
-        number_of_frames=described.frames,
-        modality=modality,
-        rows=described.rows,
-        columns=described.columns,
-        sop_class_uid=_text(header, "SOPClassUID"),
-        sop_instance_uid=_text(header, "SOPInstanceUID"),
-        series_instance_uid=_text(header, "SeriesInstanceUID"),
-        study_instance_uid=_text(header, "StudyInstanceUID"),
-        transfer_syntax_uid=str(file.transfer_syntax),
-        acquired=_acquired(header, index),
-        pixel_sha256=stored.sha256,
-    )
+    head = head_of(file, described, modality, (path, index), side=statement.side, view=statement.view)
     return Frame(
         pixels=pixels,
         valid=valid,
-        reference=reference,
-        view=frame_view(header, index, statement.side, statement.view),
+        reference=replace(head.reference, pixel_sha256=stored.sha256),
+        view=head.view,
         header_spacing=spacing_from_header(geometry, statement.scale),
         side=statement.side,
         regions=ultrasound_regions(header)[0],
@@ -204,54 +171,8 @@ def _frame(
     )
 
 
-def _modality(header: Dataset) -> str:
-    sop_class = _text(header, "SOPClassUID")
-    stated = _text(header, "Modality").upper()
-    kind = stated or _KINDS.get(sop_class, "")
-    if not kind and ".1.4.1.1.7" in sop_class:
-        kind = "OT"
-    if kind in ("IVUS", "OCT") or kind not in _MODALITIES:
-        name = kind if kind.isalnum() else UID(sop_class).name
-        name = name if name and name.isprintable() and len(name) <= 80 else "unknown"
-        text = f"a picture of kind {name} is neither a projection nor ultrasound: leave it out"
-        raise UnsupportedImage("unsupported_modality", text)
-    return kind
-
-
 def _side(header: Dataset, sides: Mapping[str, str]) -> str:
-    stated = sides.get(_text(header, "StudyInstanceUID"), "")
+    stated = sides.get(tag_text(header, "StudyInstanceUID"), "")
     if stated in ("L", "R"):
         return stated
     return header_side(header, 0)
-
-
-def _text(header: Dataset, keyword: str) -> str:
-    value = str(header.get(keyword) or "").strip().strip("\0")
-    # a UID or code of more than 64 characters is none (PS3.5 section 9); hostile text stays out of results
-    return value if len(value) <= 64 and all(char.isalnum() or char in ". _-" for char in value) else ""
-
-
-def _acquired(header: Dataset, index: int) -> datetime | None:
-    for keyword in ("FrameAcquisitionDateTime", "FrameReferenceDateTime", "AcquisitionDateTime"):
-        found = _moment(str(first_value(header, keyword, index) or ""))
-        if found is not None:
-            return found
-    for kind in ("Acquisition", "Content", "Series", "Study"):
-        day, time = str(header.get(f"{kind}Date") or ""), str(header.get(f"{kind}Time") or "")
-        found = _moment(day + time) if len(day) == 8 and time else None
-        if found is not None:
-            return found
-    return None
-
-
-def _moment(text: str) -> datetime | None:
-    # the offset from universal time is left off: the time as the machine's clock showed it
-    local = re.split(r"[+-]", text, maxsplit=1)[0].strip()
-    whole, _, fraction = local.partition(".")
-    if len(whole) not in (12, 14) or not whole.isdigit():
-        return None
-    try:
-        moment = datetime.strptime(whole.ljust(14, "0"), "%Y%m%d%H%M%S")
-    except ValueError:
-        return None
-    return moment.replace(microsecond=int(fraction[:6].ljust(6, "0"))) if fraction.isdigit() else moment

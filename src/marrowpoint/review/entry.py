@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -25,8 +25,11 @@ __all__ = [
     "FrameKey",
     "Said",
     "about",
+    "about_run",
     "decide",
     "flagged",
+    "last_signed",
+    "run_digest",
     "stale_because",
     "standing",
 ]
@@ -96,8 +99,8 @@ class FrameKey:
         -------
         FrameKey
         """
-        digest = sha256("".join(each.pixel_sha256 for each in references).encode())
-        return replace(cls.of(references[0]), frame_number=WHOLE_RUN, pixel_sha256=digest.hexdigest())
+        digest = run_digest(each.pixel_sha256 for each in references)
+        return replace(cls.of(references[0]), frame_number=WHOLE_RUN, pixel_sha256=digest)
 
     @property
     def whole_run(self) -> bool:
@@ -158,6 +161,11 @@ class Entry:
             raise ValueError(f"to {self.action} needs a reason in words")
         if self.decided_at.tzinfo is None:
             raise ValueError("a decision's time needs its time zone")
+
+
+def run_digest(hashes: Iterable[str]) -> str:
+    """Hash of a run's pictures from those of its frames, in their order."""
+    return sha256("".join(hashes).encode()).hexdigest()
 
 
 def decide(
@@ -250,6 +258,29 @@ def about(entries: Iterable[Entry], frame: FrameKey) -> Iterator[Entry]:
     return (entry for entry in entries if entry.frame.same_frame(frame))
 
 
+def about_run(entries: Iterable[Entry], run: FrameKey, paths: Container[str]) -> Iterator[Entry]:
+    """The entries of one run, in their order, also those from before other stills belonged to it.
+
+    Parameters
+    ----------
+    entries : iterable of Entry
+    run : FrameKey
+        The run as it is now.
+    paths : container of str
+        Of all its files: a run of stills bears the name of its first, and another may come to be the first.
+
+    Yields
+    ------
+    Entry
+        Named as the run is now, with the pixels that it was taken on.
+    """
+    for entry in entries:
+        if entry.frame.same_frame(run):
+            yield entry
+        elif entry.frame.whole_run and entry.frame.path in paths:
+            yield replace(entry, frame=replace(entry.frame, path=run.path))
+
+
 def standing(entries: Iterable[Entry], frame: FrameKey) -> dict[str, Entry]:
     """The last decision of each rater about a frame, side by side.
 
@@ -271,6 +302,23 @@ def standing(entries: Iterable[Entry], frame: FrameKey) -> dict[str, Entry]:
         elif entry.action is Action.WITHDRAW:
             last.pop(entry.rater, None)
     return last
+
+
+def last_signed(entries: Iterable[Entry], rater: str) -> Corrections:
+    """What a rater had set when they last decided, or took a decision back; empty where they never did.
+
+    Parameters
+    ----------
+    entries : iterable of Entry
+        About one frame or run, in the order of the ledger.
+    rater : str
+
+    Returns
+    -------
+    Corrections
+    """
+    signed = [entry for entry in entries if entry.rater == rater and entry.action in (*DECISIONS, Action.WITHDRAW)]
+    return (signed[-1].corrections if signed else None) or Corrections()
 
 
 def flagged(entries: Iterable[Entry], frame: FrameKey) -> dict[str, Entry]:

@@ -211,13 +211,19 @@ def _writing(base: sqlite3.Connection) -> Iterator[None]:
 
 def _check(base: sqlite3.Connection, path: Path, *, may_be_new: bool = False) -> bool:
     """Whether this is a ledger of ours; False for an empty file."""
-    version, application = (base.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "application_id"))
+    asked = ("PRAGMA user_version", "PRAGMA application_id", "SELECT count(*) FROM sqlite_master")
+    base.execute("BEGIN")  # all in one look: another window may be making the ledger at this moment
+    try:
+        version, application, tables = (base.execute(each).fetchone()[0] for each in asked)
+    finally:
+        if base.in_transaction:
+            base.execute("ROLLBACK")
     if application == APPLICATION_ID and version > SCHEMA:
         text = f"{path.name} is a review ledger of schema {version}; this program reads up to {SCHEMA}: update marrowpoint"
         raise MarrowpointError("ledger_newer", text)
     if application == APPLICATION_ID and version == SCHEMA:
         return True
-    if may_be_new and not base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    if may_be_new and not tables:
         return False
     raise MarrowpointError("ledger_foreign", f"{path.name} is no review ledger: choose another file")
 

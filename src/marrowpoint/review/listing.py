@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
@@ -10,8 +11,9 @@ from pathlib import Path
 
 from marrowpoint.errors import MarrowpointError
 from marrowpoint.read import ImageFile, find_images
-from marrowpoint.read.header import open_dicom
-from marrowpoint.read.pixels import describe_pixels
+from marrowpoint.read.header import OpenFile, open_dicom
+from marrowpoint.read.heads import FrameHead, frame_head
+from marrowpoint.read.pixels import PixelDescription, describe_pixels
 from marrowpoint.review.entry import Action, Entry, FrameKey
 from marrowpoint.verdict import SEVERITY, Code, Severity
 
@@ -70,6 +72,10 @@ class Row:
         Raters whose flag stands.
     comments : int
         Comments of anyone.
+    head : FrameHead or None
+        What the header says of a file with one frame; None for any other, and for a file that could not be read.
+    stills : tuple of int
+        Places of the stills that make a run with this one, itself among them, in order of time; empty where there are none.
     """
 
     place: int
@@ -84,6 +90,21 @@ class Row:
     reviews: tuple[Review, ...] = ()
     flags: tuple[str, ...] = ()
     comments: int = 0
+    head: FrameHead | None = None
+    stills: tuple[int, ...] = ()
+
+    @property
+    def run_places(self) -> tuple[int, ...]:
+        """Places of the frames of the run that this one belongs to, in order; its own alone where it belongs to none."""
+        if self.stills:
+            return self.stills
+        first = self.place + 1 - self.frame_number
+        return tuple(range(first, first + self.number_of_frames))
+
+    @property
+    def run_index(self) -> int:
+        """Which frame of that run this is, from 0."""
+        return self.stills.index(self.place) if self.stills else self.frame_number - 1
 
     @property
     def name(self) -> str:
@@ -125,6 +146,7 @@ class Listed:
     number_of_frames: int = 1
     failure: str = ""
     text: str = ""
+    head: FrameHead | None = None
 
 
 def list_frames(folder: Path, *, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Listed]:
@@ -147,11 +169,21 @@ def list_frames(folder: Path, *, cancelled: Callable[[], bool] = lambda: False) 
             return
         try:
             with open_dicom(image) as file:
-                count = describe_pixels(file).frames
+                described = describe_pixels(file)
+                count, head = described.frames, _head(file, described, image)
         except MarrowpointError as error:
             yield Listed(image=image, failure=error.code, text=error.text)
         except Exception as error:  # one odd file must not end the list
             yield Listed(image=image, failure="internal_error", text=f"an unexpected {type(error).__name__}: please report it")
         else:
             for number in range(1, count + 1):
-                yield Listed(image=image, frame_number=number, number_of_frames=count)
+                yield Listed(image=image, frame_number=number, number_of_frames=count, head=head)
+
+
+def _head(file: OpenFile, described: PixelDescription, image: ImageFile) -> FrameHead | None:
+    """Head of a single frame; what is wrong with a kind of picture is told when it is read."""
+    if described.frames > 1:
+        return None
+    with suppress(MarrowpointError):
+        return frame_head(file, described, image.relative_path)
+    return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -13,10 +14,10 @@ from marrowpoint.errors import MarrowpointError
 from marrowpoint.frame import Frame, Mask, Points
 from marrowpoint.measurement import Measurement
 from marrowpoint.read import ImageFile
-from marrowpoint.read.times import read_run_facts
 from marrowpoint.report.words import FLAG_WORDS
+from marrowpoint.review.film import Film, film_of_file
 from marrowpoint.runs.assess import assess_run
-from marrowpoint.runs.collect import RunRequest, run_source
+from marrowpoint.runs.collect import RunRequest
 from marrowpoint.runs.judge_needle import event_words
 from marrowpoint.runs.run import ContrastResult, NeedleResult, RunAssessment
 
@@ -71,19 +72,19 @@ class Moment:
     text: str
 
 
-def follow_file(
-    image: ImageFile,
+def follow_film(
+    film: Film,
     request: RunRequest,
     *,
     target: Points | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     progressed: Callable[[float], None] = lambda share: None,
 ) -> RunAssessment:
-    """Follow needle and contrast through a file, for a thread beside the window.
+    """Follow needle and contrast through a run, for a thread beside the window.
 
     Parameters
     ----------
-    image : ImageFile
+    film : Film
     request : RunRequest
     target : ndarray of shape (K, 2), or None
         Corners of the region where a person wants the contrast, (row, column) in the picture before contrast [px].
@@ -101,10 +102,10 @@ def follow_file(
     ------
     RunCancelled
     MarrowpointError
-        Where not one frame can be read.
+        Where not one frame of a file, or any one of several stills, can be read.
     """
-    source = run_source(image, request)
-    total, read = PASSES * max(read_run_facts(image).frames, 1), 0
+    source = film.source(request)
+    total, read = PASSES * max(film.count, 1), 0
 
     def frames() -> Iterator[Frame]:
         nonlocal read
@@ -126,15 +127,20 @@ def follow_file(
     )
 
 
-def told_file(image: ImageFile, request: RunRequest, **how: Any) -> RunAssessment | str | None:
+def follow_file(image: ImageFile, request: RunRequest, **how: Any) -> RunAssessment:
+    """The same for a multi-frame file."""
+    return follow_film(film_of_file(image), request, **how)
+
+
+def told_film(film: Film, request: RunRequest, **how: Any) -> RunAssessment | str | None:
     """The same for a window's thread, which nothing may leave by an error: what went wrong comes back in words.
 
     Parameters
     ----------
-    image : ImageFile
+    film : Film
     request : RunRequest
     **how
-        As `follow_file` takes it.
+        As `follow_film` takes it.
 
     Returns
     -------
@@ -142,7 +148,7 @@ def told_file(image: ImageFile, request: RunRequest, **how: Any) -> RunAssessmen
         A sentence where the run cannot be followed; None where the person stopped it.
     """
     try:
-        return follow_file(image, request, **how)
+        return follow_film(film, request, **how)
     except RunCancelled:
         return None
     except MarrowpointError as error:
@@ -294,10 +300,20 @@ def subtraction_words(run: RunAssessment, frame: int) -> str:
     return "subtracted: refused, the bone moves" if refused else "subtracted"
 
 
+def stills_words(run: RunAssessment) -> str:
+    """How far apart stills were taken; nothing of a multi-frame file."""
+    seconds = run.times.seconds
+    if seconds is None or len({reference.path for reference in run.references}) < 2:
+        return ""
+    longest = max((b - a for a, b in pairwise(seconds)), default=0.0)
+    return f"{len(run.references)} stills over {seconds[-1]:.0f} s, up to {longest:.0f} s apart: what was between is not known."
+
+
 def run_sentences(run: RunAssessment) -> tuple[str, ...]:
     """Why the run got its verdict, what is missing, and how much of it could be used; each once."""
     told = [reason.text for reason in run.verdict.reasons if reason.text != run.verdict.text]
     told += [f"{FLAG_WORDS[flag][0].upper()}{FLAG_WORDS[flag][1:]}." for flag in run.verdict.flags]
+    told.append(stills_words(run))
     contrast = run.contrast
     if contrast is not None:
         told.append(

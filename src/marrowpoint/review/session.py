@@ -5,17 +5,21 @@ A `Session` belongs to the thread of the window; workers hand their results over
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from marrowpoint.assess import without_pixels
 from marrowpoint.assessment import Assessment, Provenance, StudyAssessment
 from marrowpoint.errors import MarrowpointError
+from marrowpoint.frame import FrameReference
 from marrowpoint.profile import Profile
-from marrowpoint.review.entry import DECISIONS, Action, Entry, FrameKey, about, flagged, stale_because, standing
+from marrowpoint.read import ImageFile
+from marrowpoint.review.entry import DECISIONS, Action, Entry, FrameKey, about, about_run, flagged, stale_because, standing
+from marrowpoint.review.film import Film, film_of_file, film_of_stills
 from marrowpoint.review.ledger import Ledger
 from marrowpoint.review.listing import Listed, Review, Row, State, list_frames
 from marrowpoint.review.partner import best_partner
+from marrowpoint.runs.collect import group_stills, moment_of
 from marrowpoint.study import Position, group_positions, judge_studies
 
 __all__ = ["Listed", "Review", "Row", "Session", "State", "list_frames"]
@@ -63,6 +67,7 @@ class Session:
         row = Row(
             place=len(self._rows), image=listed.image, frame_number=listed.frame_number,
             number_of_frames=listed.number_of_frames, state=state, failure=listed.failure, text=listed.text,
+            head=listed.head,
         )  # fmt: skip
         self._rows.append(row)
         return row
@@ -101,6 +106,36 @@ class Session:
         self._corrected.pop(place, None)
         self._positions = self._studies = None
         return self._put(replace(self._rows[place], state=State.FAILURE, failure=code, text=text, code=None))
+
+    def find_runs(self) -> tuple[Row, ...]:
+        """Put stills together that make a run, without those that cannot be read; returns the rows that changed."""
+        told = [(row.place, row.head) for row in self._rows if row.head is not None and row.state is not State.FAILURE]
+        runs = [] if self.profile.run is None else group_stills(told, lambda each: (each[1].reference, each[1].view))
+        places = {place: tuple(other for other, _ in run) for run in runs for place, _ in run}
+        changed = [row for row in self._rows if row.stills != places.get(row.place, ())]
+        return tuple(self._put(replace(row, stills=places.get(row.place, ()))) for row in changed)
+
+    def run_files(self, place: int) -> tuple[ImageFile, ...]:
+        """Files of the run that a frame belongs to: one, or stills in order of time; none where it belongs to none."""
+        row = self._rows[place]
+        if row.state is State.FAILURE or len(row.run_places) < 2:
+            return ()
+        return tuple(self._rows[still].image for still in row.stills) or (row.image,)
+
+    def film(self, place: int) -> Film | None:
+        """The run that a frame belongs to, before it is followed.
+
+        Raises
+        ------
+        MarrowpointError
+            Where its file is no DICOM file any more.
+        """
+        row, files = self._rows[place], self.run_files(place)
+        heads = [head for still in row.stills if (head := self._rows[still].head) is not None]
+        if heads:
+            moments = [moment_of(head.reference) for head in heads]
+            return film_of_stills(files, moments, heads[0].reference.modality) if files else None
+        return film_of_file(row.image) if files else None
 
     def found(self, place: int) -> Assessment | None:
         """The program's assessment of a frame, without pixels."""
@@ -149,6 +184,7 @@ class Session:
         """Go over to another profile or model: decisions on the old one become stale, verdicts are for the worker to renew."""
         self.provenance, self.profile = provenance, profile
         self._positions = self._studies = None
+        self.find_runs()
         for row in self.rows:
             if row.key is not None:
                 self._put(self._reviewed(row))
@@ -161,6 +197,11 @@ class Session:
     def entries_about(self, key: FrameKey) -> tuple[Entry, ...]:
         """Everything that anyone wrote about a frame or a run, in order."""
         return tuple(about(self._entries, key))
+
+    def entries_about_run(self, references: Sequence[FrameReference]) -> tuple[Entry, ...]:
+        """Everything that anyone wrote about a run of these frames, in order."""
+        paths = {reference.path for reference in references}
+        return tuple(about_run(self._entries, FrameKey.of_run(references), paths))
 
     def needle_of(self, study_instance_uid: str, rater: str) -> float | None:
         """Outer diameter [mm] with which a rater last signed a frame of a study; None where they stated none."""
@@ -227,9 +268,9 @@ class Session:
         comments = sum(1 for entry in told if entry.action is Action.COMMENT)
         return replace(row, reviews=self.reviews_of(key), flags=tuple(flagged(told, key)), comments=comments)
 
-    def reviews_of(self, key: FrameKey) -> tuple[Review, ...]:
-        """The standing decision of each rater about a frame or a run."""
+    def reviews_of(self, key: FrameKey, entries: Sequence[Entry] | None = None) -> tuple[Review, ...]:
+        """The standing decision of each rater about a frame, or about a run, of which these are the `entries`."""
         return tuple(
             Review(rater=rater, action=entry.action, stale=stale_because(entry, key, self.provenance), entry=entry)
-            for rater, entry in standing(self._entries, key).items()
+            for rater, entry in standing(self._entries if entries is None else entries, key).items()
         )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from typing import TypeVar
 
 from marrowpoint.assessment import Assessment
 from marrowpoint.errors import MarrowpointError
 from marrowpoint.fluoroscopy.prior import BoneNetwork
-from marrowpoint.frame import Frame, ViewKind
+from marrowpoint.frame import Frame, FrameReference, View, ViewKind
 from marrowpoint.profile import Profile
 from marrowpoint.read import ImageFile, read_frames
 from marrowpoint.read.times import read_run_facts
@@ -22,6 +23,8 @@ KEPT_FRAMES, KEPT_BYTES = 200, 128 * 2**20  # a short run is decoded once: it is
 LEAST_STILLS = 4
 STILLS_WITHIN_S = 600.0  # a longer pause between stills ends a run
 PROJECTIONS = {"XA", "RF", "DX", "CR", "DR"}
+
+Still = TypeVar("Still")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,30 +140,48 @@ def still_series(seen: Iterable[Assessment]) -> list[list[Assessment]]:
     Returns
     -------
     list of list of Assessment
-        At least `LEAST_STILLS` each; stills without a time of their own are no run, for their order is not known.
+        As `group_stills` gives them.
     """
-    groups: dict[tuple[object, ...], list[Assessment]] = {}
-    for assessment in seen:
-        reference, view = assessment.frame.reference, assessment.frame.view
+    return group_stills(seen, lambda each: (each.frame.reference, each.frame.view))
+
+
+def group_stills(seen: Iterable[Still], told: Callable[[Still], tuple[FrameReference, View]]) -> list[list[Still]]:
+    """Whatever stands for single frames, put together where they make a run.
+
+    Parameters
+    ----------
+    seen : iterable
+    told : callable
+        Reference and view of each; the hash of its pixels is not asked for.
+
+    Returns
+    -------
+    list of list
+        At least `LEAST_STILLS` each, in order of time; stills without a time of their own are no run, for their order is not
+        known.
+    """
+    groups: dict[tuple[object, ...], list[tuple[datetime, Still]]] = {}
+    for still in seen:
+        reference, view = told(still)
         if reference.number_of_frames > 1 or reference.acquired is None or reference.modality not in PROJECTIONS:
             continue
         angles = tuple(None if angle is None else round(angle) for angle in (view.primary_deg, view.secondary_deg))
         key = (reference.study_instance_uid, reference.series_instance_uid, reference.rows, reference.columns, angles)
-        groups.setdefault(key, []).append(assessment)
-    runs: list[list[Assessment]] = []
+        groups.setdefault(key, []).append((moment_of(reference), still))
+    runs: list[list[Still]] = []
     for members in groups.values():
-        ordered = sorted(members, key=_moment)
-        moments = [_moment(member) for member in ordered]
-        gaps = [(b - a).total_seconds() for a, b in pairwise(moments)]
+        ordered = sorted(members, key=lambda member: member[0])
+        gaps = [(b - a).total_seconds() for (a, _), (b, _) in pairwise(ordered)]
         breaks = [0, *(i + 1 for i, gap in enumerate(gaps) if gap > STILLS_WITHIN_S), len(ordered)]
-        pieces = [ordered[a:b] for a, b in pairwise(breaks)]
-        runs += [piece for piece in pieces if len(piece) >= LEAST_STILLS and len({_moment(x) for x in piece}) == len(piece)]
+        for piece in (ordered[a:b] for a, b in pairwise(breaks)):
+            if len(piece) >= LEAST_STILLS and len({moment for moment, _ in piece}) == len(piece):
+                runs.append([still for _, still in piece])
     return runs
 
 
-def _moment(assessment: Assessment) -> datetime:
-    acquired = assessment.frame.reference.acquired
-    return datetime.min if acquired is None else acquired.replace(tzinfo=None)
+def moment_of(reference: FrameReference) -> datetime:
+    """When a frame was taken, by the clock of its machine; the first of all days where the file does not say."""
+    return datetime.min if reference.acquired is None else reference.acquired.replace(tzinfo=None)
 
 
 def assess_stills(stills: Sequence[Assessment], images: Mapping[str, ImageFile], request: RunRequest) -> RunAssessment:
@@ -179,18 +200,44 @@ def assess_stills(stills: Sequence[Assessment], images: Mapping[str, ImageFile],
     RunAssessment
     """
     files = [images[still.frame.reference.path] for still in stills]
+    return assess_run(
+        stills_source(files, [moment_of(still.frame.reference) for still in stills], request),
+        profile=request.profile,
+        network=request.network,
+        outer_diameter_mm=request.outer_diameter_mm,
+    )
+
+
+def stills_source(files: Sequence[ImageFile], moments: Sequence[datetime], request: RunRequest) -> RunSource:
+    """Stills as a run that can be read again and again.
+
+    Parameters
+    ----------
+    files : sequence of ImageFile
+        In order of time.
+    moments : sequence of datetime
+        When each was taken.
+    request : RunRequest
+
+    Returns
+    -------
+    RunSource
+
+    Raises
+    ------
+    MarrowpointError
+        Where the first file is no DICOM file.
+    """
 
     def frames() -> Iterator[Frame]:
         for image in files:
             yield from _frames(image, request)
 
-    begin = _moment(stills[0])
-    seconds = tuple((_moment(still) - begin).total_seconds() for still in stills)
     facts = read_run_facts(files[0])
-    times = RunTimes(seconds=seconds, origin="acquisition times of the stills", code="")
-    return assess_run(
-        RunSource(frames=frames, times=times, orientation=facts.orientation, log_linear=facts.log_linear),
-        profile=request.profile,
-        network=request.network,
-        outer_diameter_mm=request.outer_diameter_mm,
-    )
+    times = RunTimes(seconds=still_seconds(moments), origin="acquisition times of the stills", code="")
+    return RunSource(frames=frames, times=times, orientation=facts.orientation, log_linear=facts.log_linear)
+
+
+def still_seconds(moments: Sequence[datetime]) -> tuple[float, ...]:
+    """Time of each still from the first [s]."""
+    return tuple((moment - moments[0]).total_seconds() for moment in moments)

@@ -91,13 +91,15 @@ class RunPictures:
         """The mask with the frames' own values, shape (M, N)."""
         return np.asarray(1 - self.before if self.inverted else self.before, np.float32)
 
-    def subtracted(self, frame: Frame) -> FloatImage | None:
+    def subtracted(self, frame: Frame, index: int) -> FloatImage | None:
         """A frame laid over the mask and the mask taken away.
 
         Parameters
         ----------
         frame : Frame
             Of this run.
+        index : int
+            Its place in the run, from 0: of stills the number in the file does not tell.
 
         Returns
         -------
@@ -105,7 +107,7 @@ class RunPictures:
             Added attenuation, in the place of the mask, smoothed to the detail of the grid; 0 where it cannot be trusted. None
             for a frame that was not subtracted.
         """
-        found = self.alignments.get(frame.reference.frame_number - 1)
+        found = self.alignments.get(index)
         if found is None:
             return None
         attenuation = 1 - frame.pixels if self.inverted else frame.pixels
