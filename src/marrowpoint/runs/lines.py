@@ -107,7 +107,7 @@ def _answer(held: FloatImage, free: Mask, quiet: Mask, scale: GridScale) -> tupl
 
 
 def _borne_out(density: FloatImage, height: FloatImage, free: Mask, scale: GridScale) -> Mask:
-    """Where a place itself shows some of what a filter claims and of what is near; past its end and beside it a line does not."""
+    """Where a place itself shows some of what a filter claims and of what is near; past its end and beside it no line does."""
     noise = 1.4826 * float(np.median(np.abs(density[free]))) if free.any() else 0.0
     claimed = np.maximum(height, cv2.dilate(np.where(free, density, 0).astype(np.float32), disc(scale.px(SIDE_MM))))
     return np.asarray(density > BORNE_SHARE * claimed - 2 * noise)
