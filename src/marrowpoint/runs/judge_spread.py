@@ -82,7 +82,8 @@ def _without_vein(
     size += " of the picture, and more beyond its edge" if leaves else ""
     size += "; what runs back wholly behind the needle is in none of these." if result.tip_is_needle else "."
     reasons.append(Reason(code="area", text=size))
-    reasons.append(Reason(code="no_vein_seen", text=f"No vein is seen to fill. {_least(result)}"))
+    behind = " One that runs back behind the needle's shaft is hidden." if result.tip_is_needle else ""
+    reasons.append(Reason(code="no_vein_seen", text=f"No vein is seen to fill. {_least(result)}{behind}"))
     if leaves:
         flags = (*flags, Flag.LEAVES_FIELD)
         text = "Contrast reaches the edge of the field: how far it goes, and whether a vein takes it there, cannot be told."
