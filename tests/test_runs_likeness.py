@@ -123,3 +123,17 @@ def test_first_frames_that_all_err_alike_are_put_right_by_the_later_ones(before:
     first = [float(np.dot(np.subtract(needle.tip, TIP), AXIS)) - 8 * WIDTH for needle in needles[:KEPT] if needle is not None]
     assert len(first) == KEPT
     assert first == pytest.approx([0.0] * KEPT, abs=1.5)
+
+
+def test_a_frame_that_shows_something_else_is_left_as_it_was_fitted(before: Before) -> None:
+    """Two hundred noise variances are left over where a hand or a tool is in the way, and what was no needle is not asked."""
+    same = SameNeedle()
+    fits = [needle_at(error) for error in (0.0, 0.1, -0.1, 2.0, 0.1, 0.0, -0.1, 2.0)]
+    for index, needle in enumerate(fits):
+        way = 3.0 - float(np.dot(np.subtract(needle.tip, TIP), AXIS))
+        same.views[-1].found[index] = (Alike(way_px=way, sd_px=0.4, left=200.0 if index == 3 else 1.0),)
+    same.views[-1].first.append(0)
+    same.drop(7)
+    needles = same.correct(fits, lambda _, point: point)
+    assert needles[3] == fits[3] and needles[7] == fits[7]
+    assert needles[1] != fits[1]

@@ -21,7 +21,7 @@ from marrowpoint.runs.register import Alignment
 LEAST_FRAMES = 6
 FAR_SDS = 3.0  # of both: where fit and likeness lie so far apart, one of them is of something else
 FAR_SHARE, NEAR_SHARE = 0.5, 0.25  # of what they differ by enters the doubt: there, and where they agree
-MOST_LEFT = 9.0  # noise variances: what is left over beyond is no better told
+MOST_LEFT = 9.0  # noise variances: with more left over, something else is shown
 SURER_HALF = 0.25  # quantile: the middle of all fits is that of the surer ones
 NEIGHBOURS = 2  # frames to each side that tell which of two places a tip has
 STILL_WIDTHS = 0.3  # so near to the first frames' tip a tip has not moved
@@ -81,6 +81,16 @@ class SameNeedle:
         if found is not None:
             view.found[index] = found
 
+    def drop(self, index: int) -> None:
+        """What was found in a frame was no needle.
+
+        Parameters
+        ----------
+        index : int
+        """
+        for view in self.views:
+            view.found.pop(index, None)
+
     def correct(self, needles: Sequence[Needle | None], placed: Callable[[int, Point], Point]) -> list[Needle | None]:
         """The needles, each tip where the likeness puts it against the others.
 
@@ -102,15 +112,19 @@ class SameNeedle:
                 continue
             left = np.array([[min(alike.left, MOST_LEFT) for alike in alikes] for _, alikes in pairs.values()])
             curve = int(np.argmin(left.mean(axis=0)))
-            told = {i: (needle, alikes[curve]) for i, (needle, alikes) in pairs.items()}
+            told = {i: (n, alikes[curve]) for i, (n, alikes) in pairs.items() if alikes[curve].left < MOST_LEFT}
+            if len(told) < LEAST_FRAMES:
+                continue
             zero, shared = middle_of(told)
             for index, needle in moved(told, zero, shared, placed).items():
                 out[index] = needle
-            early = {i: n for i in range(min(pairs)) if (n := needles[i]) is not None and i >= min(view.first)}
+            early = {i: n for i in range(min(told)) if (n := needles[i]) is not None and i >= min(view.first)}
             still = _still(early, view.first, placed)
             for index, needle in early.items():
                 # where the needle stood at first, all fits err together; on its way from there, by less and less
-                out[index] = _along(needle, -zero) if index in still else _doubted(needle, FAR_SHARE * zero)
+                out[index] = (
+                    _doubted(_along(needle, -zero), NEAR_SHARE * zero) if index in still else _doubted(needle, FAR_SHARE * zero)
+                )
         return out
 
 
@@ -125,7 +139,7 @@ def middle_of(told: dict[int, tuple[Needle, Alike]]) -> tuple[float, float]:
     Returns
     -------
     zero, sd : float
-        [px], toward the tip and in units of the frames.
+        [px], the first toward the hub.
     """
     sds = np.array([needle.tip_sd_along_px for needle, _ in told.values()])
     ways = np.array([alike.way_px for _, alike in told.values()])

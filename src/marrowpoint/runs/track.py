@@ -112,6 +112,7 @@ class Tracker:
         # what was found elsewhere is no needle
         for index in set(shown) - set(frames):
             self.needles[index] = None
+            self.same.drop(index)
         self.last, self.last_index, self.speed_px = self.needles[frames[0]], frames[0], 0.0
         missing = 0
         for index in (i for i in range(frames[0] - 1, -1, -1) if i in self.early.pixels and self.scan.views[i] == view):
