@@ -137,3 +137,13 @@ def test_a_frame_that_shows_something_else_is_left_as_it_was_fitted(before: Befo
     needles = same.correct(fits, lambda _, point: point)
     assert needles[3] == fits[3] and needles[7] == fits[7]
     assert needles[1] != fits[1]
+
+
+def test_a_fit_that_fell_back_by_more_than_is_searched_at_once_is_found(before: Before) -> None:
+    """White bone, and a shaft that is seen to end 25 px too early; 13.5 px to each side are searched at a time."""
+    same = SameNeedle()
+    for index in range(KEPT):
+        same.add(index, before.kept[index].pixels, needle_at(8 * WIDTH), before, HERE)
+    same.add(KEPT, picture(0.0, 30), needle_at(25.0), before, HERE)
+    best = min(same.views[-1].found[KEPT], key=lambda alike: alike.left)
+    assert best.way_px == pytest.approx(-25.0, abs=2.0)

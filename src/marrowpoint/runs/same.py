@@ -14,8 +14,8 @@ import numpy as np
 
 from marrowpoint.frame import FloatImage
 from marrowpoint.needle import Needle
-from marrowpoint.runs.before import Before
-from marrowpoint.runs.likeness import Alike, Likeness, strip_shaft
+from marrowpoint.runs.before import Before, Earlier
+from marrowpoint.runs.likeness import REACH, Alike, Likeness, strip_shaft
 from marrowpoint.runs.register import Alignment
 
 LEAST_FRAMES = 6
@@ -24,6 +24,7 @@ FAR_SHARE, NEAR_SHARE = 0.5, 0.25  # of what they differ by enters the doubt: th
 MOST_LEFT = 9.0  # noise variances: with more left over, something else is shown
 SURER_HALF = 0.25  # quantile: the middle of all fits is that of the surer ones
 NEIGHBOURS = 2  # frames to each side that tell which of two places a tip has
+INSIDE, MOST_LOOKS = 0.75, 5  # of the search's reach: a point found farther out may lie beyond; so often it is looked for there
 STILL_WIDTHS = 0.3  # so near to the first frames' tip a tip has not moved
 
 Point = tuple[float, float]
@@ -76,10 +77,30 @@ class SameNeedle:
             if shown:
                 self.likeness = Likeness(shown)
             return
-        shaft = strip_shaft(needle)
-        found = self.likeness.find(pixels, needle, before.seen_from(pose)(shaft, self.likeness.along, self.likeness.across))
+        found = self._looked_for(self.likeness, pixels, needle, before.seen_from(pose))
         if found is not None:
             view.found[index] = found
+
+    def _looked_for(self, likeness: Likeness, pixels: FloatImage, needle: Needle, earlier: Earlier) -> tuple[Alike, ...] | None:
+        """Around the fitted tip; where the point lies at the end of what was searched, around that place, and so on."""
+        way = 0.0
+        for _ in range(MOST_LOOKS):
+            found = self._asked(likeness, pixels, needle, way, earlier)
+            if found is None:
+                return None
+            best = min(found, key=lambda alike: alike.left)
+            if abs(best.way_px - way) < INSIDE * REACH * likeness.width_px:
+                return found
+            way = best.way_px
+        return None
+
+    @staticmethod
+    def _asked(
+        likeness: Likeness, pixels: FloatImage, needle: Needle, way: float, earlier: Earlier
+    ) -> tuple[Alike, ...] | None:
+        there = _along(needle, way)
+        found = likeness.find(pixels, there, earlier(strip_shaft(there), likeness.along, likeness.across))
+        return None if found is None else tuple(replace(alike, way_px=alike.way_px + way) for alike in found)
 
     def drop(self, index: int) -> None:
         """What was found in a frame was no needle.
