@@ -147,3 +147,17 @@ def test_a_fit_that_fell_back_by_more_than_is_searched_at_once_is_found(before: 
     same.add(KEPT, picture(0.0, 30), needle_at(25.0), before, HERE)
     best = min(same.views[-1].found[KEPT], key=lambda alike: alike.left)
     assert best.way_px == pytest.approx(-25.0, abs=2.0)
+
+
+def test_a_likeness_that_scatters_more_than_sure_fits_is_not_used() -> None:
+    """A display whose white is unknown: sure fits move evenly, the likeness jumps by millimetres from frame to frame."""
+    same = SameNeedle()
+    jumps = (0.0, 2.5, -2.0, 2.0, -2.5, 1.5, -2.0, 2.5)
+    fits = [needle_at(30.0 - 2.0 * index, sd_px=1.0) for index in range(len(jumps))]
+    same.views[-1].first.append(0)
+    for index, jump in enumerate(jumps):
+        same.views[-1].found[index] = (Alike(way_px=jump, sd_px=0.4, left=1.0),)
+    assert same.correct(fits, lambda _, point: point) == fits
+    # where the fits are not sure of themselves, their even way is no evidence
+    unsure = [replace(needle, tip_sd_along_px=15.0) for needle in fits]
+    assert same.correct(unsure, lambda _, point: point) != unsure

@@ -183,11 +183,12 @@ class Likeness:
         off -= shown[core].astype(np.float32)
         np.clip(off, -HELD * self.noise, HELD * self.noise, out=off)
         cost = np.einsum("prc,prc->p", off, off).astype(np.float64) / self.noise**2
-        weight = np.exp(-0.5 * (cost - cost.min()) / CORRELATED).reshape(len(SHARES), -1).sum(axis=0)
+        left = float(cost.min()) / off[0].size
+        weight = np.exp(-0.5 * (cost - cost.min()) / (CORRELATED * max(left, 1.0))).reshape(len(SHARES), -1).sum(axis=0)
         weight /= weight.sum()
         way = float(weight @ self.ways)
         spread = float(np.sqrt(weight @ (self.ways - way) ** 2))
-        return Alike(way_px=way, sd_px=float(np.hypot(spread, LEAST_SD_PX)), left=float(cost.min()) / off[0].size)
+        return Alike(way_px=way, sd_px=float(np.hypot(spread, LEAST_SD_PX)), left=left)
 
 
 def _first_seen(heights: FloatImage) -> int:

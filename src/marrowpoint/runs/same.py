@@ -21,9 +21,11 @@ from marrowpoint.runs.register import Alignment
 LEAST_FRAMES = 6
 FAR_SDS = 3.0  # of both: where fit and likeness lie so far apart, one of them is of something else
 FAR_SHARE, NEAR_SHARE = 0.5, 0.25  # of what they differ by enters the doubt: there, and where they agree
-MOST_LEFT = 9.0  # noise variances: with more left over, something else is shown
+MOST_LEFT = 5.0  # noise variances: with more left over, something else is shown
 SURER_HALF = 0.25  # quantile: the middle of all fits is that of the surer ones
 NEIGHBOURS = 2  # frames to each side that tell which of two places a tip has
+# Needles move evenly: tips that scatter more than the fits do, and than the fits' doubt explains, are those of another display
+ROUGH_SDS = 0.3
 INSIDE, MOST_LOOKS = 0.75, 5  # of the search's reach: a point found farther out may lie beyond; so often it is looked for there
 STILL_WIDTHS = 0.3  # so near to the first frames' tip a tip has not moved
 
@@ -103,12 +105,7 @@ class SameNeedle:
         return None if found is None else tuple(replace(alike, way_px=alike.way_px + way) for alike in found)
 
     def drop(self, index: int) -> None:
-        """What was found in a frame was no needle.
-
-        Parameters
-        ----------
-        index : int
-        """
+        """What was found in a frame (from 0) was no needle."""
         for view in self.views:
             view.found.pop(index, None)
 
@@ -137,6 +134,11 @@ class SameNeedle:
             if len(told) < LEAST_FRAMES:
                 continue
             zero, shared = middle_of(told)
+            fits = [placed(i, told[i][0].tip) for i in sorted(told)]
+            likes = [placed(i, _along(told[i][0], told[i][1].way_px).tip) for i in sorted(told)]
+            doubt = float(np.median([needle.tip_sd_along_px for needle, _ in told.values()]))
+            if roughness(likes) > max(roughness(fits), ROUGH_SDS * doubt):
+                continue
             for index, needle in moved(told, zero, shared, placed).items():
                 out[index] = needle
             early = {i: n for i in range(min(told)) if (n := needles[i]) is not None and i >= min(view.first)}
@@ -147,6 +149,22 @@ class SameNeedle:
                     _doubted(_along(needle, -zero), NEAR_SHARE * zero) if index in still else _doubted(needle, FAR_SHARE * zero)
                 )
         return out
+
+
+def roughness(tips: Sequence[Point]) -> float:
+    """How far tips lie beside the middle of their neighbours in time, in the mean [px].
+
+    Parameters
+    ----------
+    tips : sequence of (row, column)
+        In order of time, at least three.
+
+    Returns
+    -------
+    float
+    """
+    places = np.array(tips)
+    return float(np.linalg.norm(places[1:-1] - (places[:-2] + places[2:]) / 2, axis=1).mean())
 
 
 def middle_of(told: dict[int, tuple[Needle, Alike]]) -> tuple[float, float]:
