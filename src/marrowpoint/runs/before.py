@@ -62,6 +62,11 @@ class Before:
         if ways[most] > BACK_WIDTHS * needle.width_px:
             self.kept[most] = new
 
+    @property
+    def shown(self) -> list[tuple[FloatImage, Needle]]:
+        """The kept frames and the needle in each, once there are as many as are kept."""
+        return [(kept.pixels, kept.needle) for kept in self.kept] if len(self.kept) == KEPT else []
+
     def seen_from(self, pose: Alignment) -> Earlier:
         """What the kept frames show in the place of a strip of another frame.
 

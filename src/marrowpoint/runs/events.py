@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from marrowpoint.measurement import Measurement
 from marrowpoint.profile import Profile
-from marrowpoint.runs.crossing import crossed
+from marrowpoint.runs.crossing import comes_to, crossed, lasting
+from marrowpoint.runs.rest import Rest, fit_rest
 from marrowpoint.runs.run import NeedlePoint, RunEvent, RunTimes
 from marrowpoint.runs.scan import Scan
 
@@ -17,8 +18,10 @@ TABLE_MM, TABLE_PX, TABLE_FRAMES = 3.0, 10.0, 10  # a shift of the bone by so mu
 BRIGHTNESS = 0.06  # of the range: a jump of the exposure between frames
 LOST_FRAMES = 3
 MEDIAN_OF = 5
-ON_BONE_MM = 0.1  # a tip so near to the outline stands on it: a needle rests there
+# Bone that begins behind a point looks like more of it: tips that come to an outline are found so much too far (60 drawn runs)
+TOO_FAR_MM = 0.1
 ARRIVED_MM, NEARLY_MM = 0.35, 0.85  # a tip so near to its deepest place has arrived; has arrived at the earliest
+WAY_IN_MM, WAY_BACK_MM, REST_FRAMES = 4.0, 2.0, 24  # of the ways to and from the deepest place; frames to each side at most
 PLATEAU_MM = 0.8  # the deepest place is the middle of what lies so near to the largest values: their noise is no depth
 
 
@@ -45,7 +48,7 @@ def find_events(
     events: list[RunEvent] = []
     cortex = [(p.frame, p.tip_to_cortex) for p in points if p.tip_to_cortex is not None]
     if unit == "mm":
-        for code, level in (("cortex_reached", -ON_BONE_MM), ("cortex_passed", profile.study.cortex_mm)):
+        for code, level in (("cortex_reached", TOO_FAR_MM), ("cortex_passed", profile.study.cortex_mm)):
             crossing = _crossing(cortex, level)
             if crossing is not None:
                 events.append(_event(code, crossing, times))
@@ -83,12 +86,13 @@ def _crossing(curve: list[tuple[int, Measurement]], level: float) -> tuple[int, 
     above = middle >= level
     if above[0] or not above.any():
         return None
-    at = next((i for i in range(1, len(above)) if above[i] and above[i : i + 3].all()), None)
-    if at is None:
+    places = lasting(above)
+    if not places:
         return None
+    at = places[0]
     first = next((i for i in range(at + 1) if high[i] >= level), at)
     last = next((i for i in range(at, len(low)) if low[i] >= level), len(low) - 1)
-    return frames[first], crossed(frames, np.array([m.value for _, m in curve]), at, level), frames[last]
+    return frames[first], comes_to(frames, np.array([m.value for _, m in curve]), places, level), frames[last]
 
 
 def _depth_events(curve: list[tuple[int, Measurement]], times: RunTimes, profile: Profile, unit: str) -> list[RunEvent]:
@@ -105,7 +109,12 @@ def _depth_events(curve: list[tuple[int, Measurement]], times: RunTimes, profile
     arrived = int(np.argmax(values >= deepest - ARRIVED_MM * per_mm))
     first = int(np.argmax(values >= deepest - NEARLY_MM * per_mm))
     top = int(np.argmax(values))
-    at = _arrived(frames, values, arrived, deepest - ARRIVED_MM * per_mm)
+    raw = np.array([m.value for _, m in curve])
+    rest = _deepest_rest(frames, raw / per_mm, values / per_mm, arrived, deepest / per_mm)
+    if rest is None:
+        at = _arrived(frames, values, arrived, deepest - ARRIVED_MM * per_mm)
+    else:
+        at, deepest = int(rest.begins), rest.depth * per_mm
     text = f"{deepest - values[0]:.1f} {unit} from where the needle was first seen"
     events = [_event("deepest", (frames[first], at, frames[top]), times, text)]
     way = profile.run_limits.withdrawn_mm * per_mm
@@ -115,11 +124,27 @@ def _depth_events(curve: list[tuple[int, Measurement]], times: RunTimes, profile
         doubt = max(0.3 * way, float(np.median([m.upper - m.lower for _, m in curve])) / 2)
         early = _first_after(top, values, lambda v: v < deepest - max(way - doubt, 0.0))
         late = _first_after(top, values, lambda v: v < deepest - way - doubt)
-        at = crossed(frames, np.array([m.value for _, m in curve]), back, deepest - way)
+        at = crossed(frames, raw, back, deepest - way)
         events.append(
             _event("withdrawn", (frames[back if early is None else early], at, frames[-1 if late is None else late]), times)
         )
     return events
+
+
+def _deepest_rest(
+    frames: list[int], raw: NDArray[np.float64], smooth: NDArray[np.float64], arrived: int, deepest: float
+) -> Rest | None:
+    """The rest at the deepest place, from the way that leads to it and the beginning of the way back [mm]."""
+    first, last = arrived, arrived
+    while first > 0 and arrived - first < REST_FRAMES and smooth[first - 1] >= deepest - WAY_IN_MM:
+        first -= 1
+    while last + 1 < len(smooth) and last - arrived < REST_FRAMES and smooth[last + 1] >= deepest - WAY_BACK_MM:
+        last += 1
+    near = slice(first, last + 1)
+    rest = fit_rest(np.array(frames[near], dtype=np.float64), raw[near], onward=-1.0)
+    if rest is None or rest.before <= 0 or abs(rest.depth - deepest) > PLATEAU_MM:
+        return None
+    return rest
 
 
 def _arrived(frames: list[int], values: NDArray[np.float64], index: int, level: float) -> int:

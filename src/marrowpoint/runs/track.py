@@ -23,6 +23,7 @@ from marrowpoint.runs.early import GIVEN_UP, Early, of_one_needle
 from marrowpoint.runs.jumps import with_jumps
 from marrowpoint.runs.refit import TURN_COS, WIDTH_RATIO, is_alike, needle_of
 from marrowpoint.runs.register import Alignment
+from marrowpoint.runs.same import SameNeedle
 from marrowpoint.runs.scan import Scan
 
 CHECK_EVERY = 24  # frames between searches of the whole frame that check the following
@@ -63,7 +64,7 @@ class Tracker:
         self.needles: list[Needle | None] = []
         self.searched: list[int] = []
         self.curves, self.before = CurveDoubt(), Before()
-        self.early = Early()
+        self.early, self.same = Early(), SameNeedle()
         self.widths_px: list[float] = []  # of the needle in this view: one frame's may be far off, and nothing is like it
         self.fitted: set[int] = set()  # frames whose tip was fitted with the run's middle curve
 
@@ -77,6 +78,7 @@ class Tracker:
         self.since_search += 1
         if index and self.scan.views[index] != self.scan.views[index - 1]:
             self.before, self.widths_px = Before(), []
+            self.same.renew()
         same_view = self.last_index >= 0 and self.scan.views[index] == self.scan.views[self.last_index]
         found = self._follow(index, pixels) if self.last is not None and same_view else None
         lost = found is None
@@ -86,6 +88,8 @@ class Tracker:
         if found is not None:
             self._remember(index, found)
             self.before.add(pixels, self._pose(index), found)
+            if index in self.fitted:
+                self.same.add(index, pixels, found, self.before, self._pose(index))
         self.needles.append(found)
 
     def done(self) -> Track:
@@ -95,7 +99,8 @@ class Tracker:
             needle if needle is None or index not in self.fitted else self.curves.correct(needle)
             for index, needle in enumerate(self.needles)
         ]
-        return Track(needles=tuple(with_jumps(settled, self.scan)), searched=tuple(self.searched))
+        together = self.same.correct(settled, lambda index, point: self._pose(index).back(point))
+        return Track(needles=tuple(with_jumps(together, self.scan)), searched=tuple(self.searched))
 
     def _go_back(self) -> None:
         """Follow the needle from where the run is sure of it back to where it came from."""
@@ -107,6 +112,7 @@ class Tracker:
         # what was found elsewhere is no needle
         for index in set(shown) - set(frames):
             self.needles[index] = None
+            self.same.drop(index)
         self.last, self.last_index, self.speed_px = self.needles[frames[0]], frames[0], 0.0
         missing = 0
         for index in (i for i in range(frames[0] - 1, -1, -1) if i in self.early.pixels and self.scan.views[i] == view):
@@ -213,6 +219,7 @@ class Tracker:
         self.needles = [needle if self._sure(needle) else None for needle in self.needles]
         self.last, self.last_index, self.support, self.speed_px = None, -1, 0.0, 0.0
         self.curves, self.before, self.widths_px = CurveDoubt(), Before(), []
+        self.same.forget()
 
     def _refined(self, index: int, pixels: FloatImage, found: Needle) -> Needle:
         """A found needle fitted like the followed ones, where both agree."""
