@@ -13,6 +13,7 @@ from marrowpoint.fluoroscopy.candidates import PIECE_PX, STUB_PX, WORK_SIDE_PX, 
 from marrowpoint.fluoroscopy.disc import find_disc
 from marrowpoint.fluoroscopy.ends import NEAR_EXIT, End, look_at_end, tip_margin
 from marrowpoint.fluoroscopy.islands import find_island
+from marrowpoint.fluoroscopy.metal import end_of_metal
 from marrowpoint.fluoroscopy.point import fit_point
 from marrowpoint.fluoroscopy.reach import lengthen, tip_seen
 from marrowpoint.fluoroscopy.section import Section, fit_section
@@ -213,7 +214,7 @@ def _judge(exposure: Exposure, shaft: Shaft, bar: Bar, prior: BonePrior | None, 
 
 
 def _tip(exposure: Exposure, shaft: Shaft, *, at_stop: bool) -> tuple[Shaft, Section, Tip]:
-    shaft = lengthen(exposure, shaft, at_stop=at_stop)
+    shaft = end_of_metal(exposure, lengthen(exposure, shaft, at_stop=at_stop), at_stop=at_stop)
     section = fit_section(exposure.attenuation, shaft, at_stop=at_stop)
     return shaft, section, fit_point(exposure.attenuation, shaft, section, at_stop=at_stop)
 

@@ -90,11 +90,13 @@ def find_branches(
     to_body = _away_from(bodies.thick) if bodies.thick.any() else distance
     from_metal = _away_from(metal)
     noise = 1.4826 * float(np.median(np.abs(lines.density[free]))) if free.any() else 0.0
+    # with nothing that it could leave a line must be sure
+    least = SEED if bodies.thick.any() else EMERGES
     found = []
     for label in range(1, count):
         piece = labels == label
         strength = float(lines.answer[piece].max())
-        if strength > SEED and ((piece & start).any() or _emerges(strength, from_metal[piece], scale)):
+        if strength > least and ((piece & start).any() or _emerges(strength, from_metal[piece], scale)):
             branch = _branch(piece, lines, (distance, float(to_body[piece].min())), (subtraction, scale))
             if _seen_itself(lines.density[branch.line], noise, scale):
                 found.append(branch)
