@@ -48,6 +48,7 @@ KINDS = (
     SpreadKind.AWAY,
 )  # fmt: skip
 DIRECTED_MM = 4.0
+LEFT = 0.02  # share of the contrast beyond the collimator from which it has left the picture
 VISIBLE_LOG = 0.02  # contrast that adds less than this anywhere cannot be seen: the injection has begun, the picture shows none
 PROFILE = read_profile(None)
 
@@ -95,7 +96,9 @@ def spread_errors(run: PhantomRun, result, size: float) -> dict:
     if truth.max() <= 0:
         return {}
     smooth = cv2.GaussianBlur(truth, (0, 0), BLUR_MM / size)
-    area = float((smooth >= CORE_SHARE * smooth.max()).sum()) * size**2
+    # what lies beyond the collimator is in no picture; a person's breath moves it by less than the rim that is told
+    field = run.background.aperture > 0.5
+    area = float(((smooth >= CORE_SHARE * smooth.max()) & field).sum()) * size**2
     rows, columns = np.indices(truth.shape)
     middle = np.array([(rows * truth).sum(), (columns * truth).sum()]) / truth.sum()
     offset = middle - np.array(run.plan.tip(0, size))
@@ -106,6 +109,8 @@ def spread_errors(run: PhantomRun, result, size: float) -> dict:
         "area_covered": spread.area_lower <= area <= spread.area_upper,
         "area_width": round((spread.area_upper - spread.area_lower) / area, 2),
         "offset_mm": round(length * size, 1),
+        "left_share": round(float(truth[~field].sum() / truth.sum()), 2),
+        "cut_off": any(s.cut_off for s in result.spreads),
     }
     if result.direction is not None and length > 0:
         found["direction_deg"] = round(angle_between_deg(result.direction, tuple(offset / length)), 1)
@@ -247,6 +252,8 @@ def summary(kind: str, records: list[dict]) -> dict:
         [abs(r["onset"] - r[name]) for r in records if r.get("onset") is not None and r.get(name) is not None]
         for name in ("true_onset", "visible_onset")
     ]
+    measured = [r for r in records if "left_share" in r]
+    left, stayed = ([r for r in measured if (r["left_share"] > LEFT) is out] for out in (True, False))
     flagged = "vascular_pattern_seen"
     return {
         "runs": len(records),
@@ -261,6 +268,8 @@ def summary(kind: str, records: list[dict]) -> dict:
         "onset_within_2_of_visible": f"{sum(o <= 2 for o in onsets[1])}/{len(onsets[1])}",
         "area_covered": f"{sum(r['area_covered'] for r in records if 'area_covered' in r)}/{len(areas)}",
         "area_interval_width": float(np.median([r["area_width"] for r in records if "area_width" in r] or [np.nan])),
+        "left_and_said": f"{sum(r['cut_off'] for r in left)}/{len(left)}",
+        "stayed_and_said_left": f"{sum(r['cut_off'] for r in stayed)}/{len(stayed)}",
         "verdicts": {
             k: dict(zip(*np.unique([r["verdict"] for r in records if r["kind"] == k], return_counts=True), strict=True))
             for k in sorted({r["kind"] for r in records})
