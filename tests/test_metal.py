@@ -22,7 +22,7 @@ def ridge(shape, height, *, ahead=10.0):
 def test_a_ridge_of_bone_on_its_line_does_not_lengthen_a_needle(share):
     pixels = needle_picture(width=WIDTH, contrast=0.4, noise=0.01, cone=0.8)
     pixels = pixels + ridge(pixels.shape, share * 0.4)
-    cut = end_of_metal(exposure_of(pixels), seen_from(-10 * WIDTH, WIDTH), at_stop=False)
+    cut = end_of_metal(pixels, seen_from(-10 * WIDTH, WIDTH), at_stop=False)
     assert abs(cut.start_px) < 1.2 * WIDTH
     assert cut.stop_px == 190.0
     # what of the ridge is taken for the point is less than a width; ten widths without the cut
@@ -33,7 +33,7 @@ def test_a_ridge_of_bone_on_its_line_does_not_lengthen_a_needle(share):
 def test_the_other_end_is_cut_alike():
     pixels = needle_picture(width=WIDTH, contrast=0.4, noise=0.01, cone=0.0, length=120.0)
     longer = seen_from(0.0, WIDTH, length=210.0)
-    cut = end_of_metal(exposure_of(pixels), longer, at_stop=True)
+    cut = end_of_metal(pixels, longer, at_stop=True)
     assert abs(cut.stop_px - 120.0) < WIDTH
     assert cut.start_px == 0.0
 
@@ -47,7 +47,7 @@ def test_metal_that_goes_on_over_dense_bone_is_not_cut(white):
     shown = np.tanh(1.4 * (pixels + bone)) / np.tanh(1.4)
     shown = shown + 0.01 * np.random.default_rng(1).normal(size=shown.shape)
     shaft = seen_from(0.0, WIDTH)
-    assert end_of_metal(exposure_of(np.clip(shown, 0, 1).astype(np.float32)), shaft, at_stop=False) == shaft
+    assert end_of_metal(np.clip(shown, 0, 1).astype(np.float32), shaft, at_stop=False) == shaft
 
 
 def test_metal_that_goes_on_over_air_is_not_cut():
@@ -55,7 +55,7 @@ def test_metal_that_goes_on_over_air_is_not_cut():
     along, _ = across_of(pixels.shape)
     pixels = np.clip(pixels - 0.45 / (1 + np.exp((along - 80) / 4)), 0, 1).astype(np.float32)
     shaft = seen_from(0.0, WIDTH)
-    assert end_of_metal(exposure_of(pixels), shaft, at_stop=False) == shaft
+    assert end_of_metal(pixels, shaft, at_stop=False) == shaft
 
 
 def test_a_ground_down_front_is_metal():
@@ -64,12 +64,12 @@ def test_a_ground_down_front_is_metal():
     thin = needle_picture(width=0.6 * WIDTH, contrast=0.24, noise=0.0, cone=0.8)
     pixels = np.maximum(thick, thin) + 0.01 * np.random.default_rng(2).normal(size=thick.shape)
     shaft = seen_from(0.0, WIDTH)
-    assert end_of_metal(exposure_of(pixels.astype(np.float32)), shaft, at_stop=False) == shaft
+    assert end_of_metal(pixels.astype(np.float32), shaft, at_stop=False) == shaft
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_faint_needle_in_grain_is_not_cut(seed):
     pixels = needle_picture(width=WIDTH, contrast=0.12, noise=0.06, cone=0.8, seed=seed)
     shaft = seen_from(0.0, WIDTH)
-    cut = end_of_metal(exposure_of(pixels), shaft, at_stop=False)
+    cut = end_of_metal(pixels, shaft, at_stop=False)
     assert cut.start_px < 0.5 * WIDTH

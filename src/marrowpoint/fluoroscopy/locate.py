@@ -214,7 +214,7 @@ def _judge(exposure: Exposure, shaft: Shaft, bar: Bar, prior: BonePrior | None, 
 
 
 def _tip(exposure: Exposure, shaft: Shaft, *, at_stop: bool) -> tuple[Shaft, Section, Tip]:
-    shaft = end_of_metal(exposure, lengthen(exposure, shaft, at_stop=at_stop), at_stop=at_stop)
+    shaft = end_of_metal(exposure.attenuation, lengthen(exposure, shaft, at_stop=at_stop), at_stop=at_stop)
     section = fit_section(exposure.attenuation, shaft, at_stop=at_stop)
     return shaft, section, fit_point(exposure.attenuation, shaft, section, at_stop=at_stop)
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marrowpoint.edges import sample_strip
-from marrowpoint.exposure import Exposure
 from marrowpoint.fluoroscopy.shaft import Shaft
+from marrowpoint.frame import FloatImage
 
 Floats = NDArray[np.float64]
 
@@ -28,12 +28,13 @@ LEAST_BEHIND = 3.0  # widths of shaft that must be left
 STEP_WIDTHS = 0.1
 
 
-def end_of_metal(exposure: Exposure, shaft: Shaft, *, at_stop: bool) -> Shaft:
+def end_of_metal(attenuation: FloatImage, shaft: Shaft, *, at_stop: bool) -> Shaft:
     """Move an end of a shaft back to where its metal ends, if there is such a place.
 
     Parameters
     ----------
-    exposure : Exposure
+    attenuation : ndarray of shape (M, N), float32
+        Larger = more attenuating.
     shaft : Shaft
     at_stop : bool
         Which end: the one at `stop_px` or at `start_px`.
@@ -47,7 +48,7 @@ def end_of_metal(exposure: Exposure, shaft: Shaft, *, at_stop: bool) -> Shaft:
     step = max(1.0, STEP_WIDTHS * width)
     end, inward = (shaft.stop_px, -1.0) if at_stop else (shaft.start_px, 1.0)
     back = np.arange(0.0, shaft.length_px, step)
-    core, flank = _bands(exposure, shaft, end + inward * back, step)
+    core, flank = _bands(attenuation, shaft, end + inward * back, step)
     height = core - flank
     first = AHEAD[0] + CELL
     places = np.arange(first * width, shaft.length_px - LEAST_BEHIND * width, step)
@@ -60,11 +61,11 @@ def end_of_metal(exposure: Exposure, shaft: Shaft, *, at_stop: bool) -> Shaft:
     return replace(shaft, stop_px=end - place) if at_stop else replace(shaft, start_px=end + place)
 
 
-def _bands(exposure: Exposure, shaft: Shaft, places: Floats, step: float) -> tuple[Floats, Floats]:
+def _bands(attenuation: FloatImage, shaft: Shaft, places: Floats, step: float) -> tuple[Floats, Floats]:
     width = shaft.width_px
     reach = np.ceil(FLANK[1] * width / step)
     across = np.arange(-reach, reach + 1) * step
-    strip = sample_strip(exposure.attenuation, shaft.origin, shaft.axis, places, across)
+    strip = sample_strip(attenuation, shaft.origin, shaft.axis, places, across)
     strip = np.asarray(cv2.blur(strip, (1, max(1, round(CELL * width / step))), borderType=cv2.BORDER_REPLICATE), np.float32)
     beside = (np.abs(across) >= FLANK[0] * width) & (np.abs(across) <= FLANK[1] * width)
     core: Floats = strip[:, np.abs(across) <= max(CORE * width, 0.5 * step)].mean(axis=1).astype(np.float64)

@@ -14,6 +14,7 @@ from marrowpoint.cortex import BonePrior
 from marrowpoint.errors import NotAssessable
 from marrowpoint.exposure import Bar, Exposure
 from marrowpoint.fluoroscopy.locate import locate_needle
+from marrowpoint.fluoroscopy.metal import end_of_metal
 from marrowpoint.fluoroscopy.shaft import fit_shaft
 from marrowpoint.frame import FloatImage, Frame
 from marrowpoint.needle import Needle
@@ -141,6 +142,7 @@ class Tracker:
         shaft = fit_shaft(pixels, self._usable, bar, piece_px=1.2 * back)
         if shaft is None or not is_alike(shaft, last, self.support):
             return None
+        shaft = end_of_metal(pixels, shaft, at_stop=False)
         # the shaft's axis was started toward the hub: its beginning is the tip
         expected = float(np.dot(np.subtract(last.tip, shaft.origin), shaft.axis))
         tip, section = self.curves.fit(pixels, shaft, self.before.seen_from(self._pose(index)), expected)
