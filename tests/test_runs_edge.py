@@ -12,10 +12,11 @@ from test_runs_shadow import LIMITS, SCALE, SIDE, around, result, subtraction
 
 from marrowpoint.errors import NotAssessable
 from marrowpoint.frame import Frame
+from marrowpoint.runs.grid import field_rim
 from marrowpoint.runs.judge_spread import judge_spread
 from marrowpoint.runs.onset import find_onset
 from marrowpoint.runs.scan import scan_run
-from marrowpoint.runs.spread import field_rim, follow_spread
+from marrowpoint.runs.spread import follow_spread
 from marrowpoint.verdict import Code, Flag
 
 

@@ -12,10 +12,11 @@ from run_frames import disc, line
 from marrowpoint.profile import RunLimits
 from marrowpoint.read import read_profile
 from marrowpoint.runs.begin import begin
+from marrowpoint.runs.grid import GridScale
 from marrowpoint.runs.judge_spread import judge_spread
 from marrowpoint.runs.run import ContrastResult, Motion, Run
 from marrowpoint.runs.shadow import cast_shadow
-from marrowpoint.runs.spread import CORE_SHARE, GridScale, Spread, Surroundings, follow_spread
+from marrowpoint.runs.spread import CORE_SHARE, Spread, Surroundings, follow_spread
 from marrowpoint.runs.subtract import Subtraction
 from marrowpoint.runs.vessel import find_branches
 from marrowpoint.verdict import Code

@@ -7,8 +7,9 @@ import pytest
 from run_frames import disc, line
 
 from marrowpoint.read import read_profile
+from marrowpoint.runs.grid import GridScale
 from marrowpoint.runs.shadow import cast_shadow
-from marrowpoint.runs.spread import GridScale, Surroundings, follow_spread
+from marrowpoint.runs.spread import Surroundings, follow_spread
 from marrowpoint.runs.subtract import Subtraction
 from marrowpoint.runs.vessel import Branch, find_branches
 

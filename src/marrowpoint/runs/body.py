@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from marrowpoint.frame import FloatImage, Mask
-from marrowpoint.runs.spread import GridScale, Surroundings
+from marrowpoint.runs.grid import GridScale
+from marrowpoint.runs.spread import Surroundings
 
 THICK_MM = 2.2  # half width: a body this thick is no vein
 WIDE_MM = 3.5  # half width: what is so thick however faint it is, is no vein either

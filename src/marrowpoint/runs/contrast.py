@@ -13,6 +13,7 @@ from marrowpoint.needle import Needle
 from marrowpoint.profile import RunLimits
 from marrowpoint.runs.begin import begin
 from marrowpoint.runs.directions import direction_words, known_orientation, unit_vector
+from marrowpoint.runs.grid import GridScale, grid_scale
 from marrowpoint.runs.judge_spread import is_vein
 from marrowpoint.runs.onset import Onset, find_onset
 from marrowpoint.runs.pictures import BLACK_SD, GREY, RunPictures
@@ -20,12 +21,10 @@ from marrowpoint.runs.run import ContrastResult, Motion, Run, RunSource, StripPi
 from marrowpoint.runs.scan import Scan
 from marrowpoint.runs.spread import (
     CORRIDOR_MM,
-    GridScale,
     Spread,
     SpreadSeries,
     Surroundings,
     follow_spread,
-    grid_scale,
     surroundings,
 )
 from marrowpoint.runs.subtract import Subtraction, bone_region, subtract_run

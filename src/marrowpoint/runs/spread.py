@@ -9,6 +9,7 @@ import numpy as np
 
 from marrowpoint.frame import FloatImage, Mask
 from marrowpoint.needle import Needle
+from marrowpoint.runs.grid import GridScale, field_rim
 from marrowpoint.runs.shadow import Shadow, along_shaft, behind, cast_shadow, covered, read_sides, smooth_beside
 from marrowpoint.runs.subtract import Subtraction
 
@@ -22,10 +23,8 @@ EDGE_MM = 0.5  # beside the shaft its own blurred edge hides contrast, too
 LEVELS = (0.65, 1.4)  # of the level that bounds the area: it may be off by so much (noise of the peak, display, blur)
 SHIFT_PX = 0.06  # misregistration that every frame may have [px of the frame]
 FRONT_QUANTILE = 0.98
-METAL_PX = 2  # of the grid: the edge of black metal
 RIM_MM, REACHES_MM = 1.2, 1.5  # depth of the field's rim, and on what length of it contrast lies that reaches it
 SWEPT_MARGINS = 2.0  # a moving needle also sways
-FIELD_MM = 160.0  # where there is no scale: usual width of a field, for the sizes of filters only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,19 +67,6 @@ class Spread:
     in_target: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GridScale:
-    """Size of a pixel of the grid: in `unit`, and in mm for the filters (assumed where there is no scale)."""
-
-    size: float
-    unit: str
-    filter_mm: float
-
-    def px(self, length_mm: float) -> float:
-        """A length of the filters in pixels of the grid."""
-        return length_mm / self.filter_mm
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Surroundings:
     """What the spread is held against, on the grid; all but the start may be missing.
@@ -107,13 +93,6 @@ class Surroundings:
     swept: Mask | None = None
     shadow: Shadow | None = None
     beside: tuple[float, float] | None = None
-
-
-def grid_scale(subtraction: Subtraction, mm_per_px: float | None) -> GridScale:
-    """Scale of the grid."""
-    if mm_per_px is None:
-        return GridScale(size=subtraction.factor, unit="px", filter_mm=FIELD_MM / max(subtraction.inside.shape))
-    return GridScale(size=mm_per_px * subtraction.factor, unit="mm", filter_mm=mm_per_px * subtraction.factor)
 
 
 def surroundings(
@@ -246,30 +225,6 @@ def follow_spread(subtraction: Subtraction, around: Surroundings, scale: GridSca
         spreads.append(_measure(frame, mean, found, (distance, rim), (subtraction, around, scale)))
     peak = int(np.argmax([s.density for s in spreads]))
     return SpreadSeries(spreads=tuple(spreads), seen=seen, reached=reached, elsewhere=elsewhere, peak=peak)
-
-
-def field_rim(inside: Mask, metal: Mask, depth_px: float) -> Mask:
-    """The outer rim of the field: where black metal takes the difference away there is none.
-
-    Parameters
-    ----------
-    inside : ndarray of shape (m, n), bool
-        Where there is a difference.
-    metal : ndarray of shape (m, n), bool
-        The needle's shadow.
-    depth_px : float
-        How deep the rim is [px of the grid].
-
-    Returns
-    -------
-    ndarray of shape (m, n), bool
-    """
-    around = cv2.dilate(metal.astype(np.uint8), np.ones((2 * METAL_PX + 1, 2 * METAL_PX + 1), np.uint8)) > 0
-    beyond = np.pad(~(inside | around), 1, constant_values=True)
-    _, labels = cv2.connectedComponents(beyond.astype(np.uint8), connectivity=4)
-    outer = (labels != labels[0, 0]).astype(np.uint8)
-    away = cv2.distanceTransform(outer, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    return np.asarray((away <= max(depth_px, 1.5)) & inside)
 
 
 def smoothed_noise(subtraction: Subtraction, scale: GridScale) -> FloatImage:

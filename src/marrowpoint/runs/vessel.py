@@ -14,8 +14,9 @@ from skimage.morphology import skeletonize
 
 from marrowpoint.frame import FloatImage, Mask
 from marrowpoint.runs.body import disc, find_bodies, from_tip
+from marrowpoint.runs.grid import GridScale
 from marrowpoint.runs.lines import PLACE_MM, Lines, filter_lines
-from marrowpoint.runs.spread import GridScale, SpreadSeries, Surroundings
+from marrowpoint.runs.spread import SpreadSeries, Surroundings
 from marrowpoint.runs.subtract import Subtraction
 
 KEEP_SHARE = 0.3  # of the newest frame in the running mean: contrast that comes and goes within a second is kept

@@ -1,0 +1,58 @@
+"""The grid on which differences are looked at: its scale, and the rim of its field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from marrowpoint.frame import Mask
+from marrowpoint.runs.subtract import Subtraction
+
+FIELD_MM = 160.0  # where there is no scale: usual width of a field, for the sizes of filters only
+METAL_PX = 2  # of the grid: the edge of black metal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridScale:
+    """Size of a pixel of the grid: in `unit`, and in mm for the filters (assumed where there is no scale)."""
+
+    size: float
+    unit: str
+    filter_mm: float
+
+    def px(self, length_mm: float) -> float:
+        """A length of the filters in pixels of the grid."""
+        return length_mm / self.filter_mm
+
+
+def grid_scale(subtraction: Subtraction, mm_per_px: float | None) -> GridScale:
+    """Scale of the grid."""
+    if mm_per_px is None:
+        return GridScale(size=subtraction.factor, unit="px", filter_mm=FIELD_MM / max(subtraction.inside.shape))
+    return GridScale(size=mm_per_px * subtraction.factor, unit="mm", filter_mm=mm_per_px * subtraction.factor)
+
+
+def field_rim(inside: Mask, metal: Mask, depth_px: float) -> Mask:
+    """The outer rim of the field: where black metal takes the difference away there is none.
+
+    Parameters
+    ----------
+    inside : ndarray of shape (m, n), bool
+        Where there is a difference.
+    metal : ndarray of shape (m, n), bool
+        The needle's shadow.
+    depth_px : float
+        How deep the rim is [px of the grid].
+
+    Returns
+    -------
+    ndarray of shape (m, n), bool
+    """
+    around = cv2.dilate(metal.astype(np.uint8), np.ones((2 * METAL_PX + 1, 2 * METAL_PX + 1), np.uint8)) > 0
+    beyond = np.pad(~(inside | around), 1, constant_values=True)
+    _, labels = cv2.connectedComponents(beyond.astype(np.uint8), connectivity=4)
+    outer = (labels != labels[0, 0]).astype(np.uint8)
+    away = cv2.distanceTransform(outer, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    return np.asarray((away <= max(depth_px, 1.5)) & inside)
