@@ -87,6 +87,16 @@ def test_contrast_from_the_first_frames_is_still_told_where_they_are_too_bright(
     assert refused.value.code == "no_mask"
 
 
+def test_contrast_that_came_with_bright_frames_and_stays_is_not_taken_for_none() -> None:
+    frames = make_run(26, lambda i: disc(132.0, 126.0, 12.0, 0.2) if i >= 2 else None)
+    bright = [near_white(frame, 0.48 * 0.5**i) if i < 5 else frame for i, frame in enumerate(frames)]
+    growing = make_run(26, lambda i: disc(132.0, 126.0, 12.0, 0.06 + 0.035 * min(i, 4)))
+    for given in (frames, bright, growing):
+        with pytest.raises(NotAssessable) as refused:
+            find_onset(scan_run(given))
+        assert refused.value.code == "no_mask"
+
+
 def test_a_pool_in_the_field_stays_local_all_the_way() -> None:
     _, verdict = follow(make_run(24, lambda i: grown(i, 12, 11.0, TIP[0] + 4, TIP[1] + 6)))
     assert verdict.code is Code.LOCAL_POOL and Flag.LEAVES_FIELD not in verdict.flags

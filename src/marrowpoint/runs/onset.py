@@ -20,6 +20,8 @@ from marrowpoint.runs.scan import CLIPPED, Scan
 MOST_MASKS, LEAST_MASKS = 10, 2
 MOST_FRAMES = 300  # looked at; a longer run is thinned, and its onset known to that many frames
 FIRST_LOOK = 8  # frames that can tell whether the first ones are brighter
+LATER = 3  # frames that are left out at least where the first ones show a change
+MOST_OF_RISE = 0.6  # of what rises with the first frames must rise later, too
 SETTLED = 0.035  # brightness within this of each of the frames after it: the exposure has settled
 RISE, RISE_SHARE = 8.0, 0.4  # noise SDs a pixel must rise; share of the largest rise
 NEW, NEW_SHARE = 2.5, 0.3  # noise SDs above all before; share of the largest new area at which contrast is there for sure
@@ -83,12 +85,16 @@ def find_onset(scan: Scan, view: int = 0) -> Onset:
         raise NotAssessable("no_mask", "too few frames are left once the exposure has settled: no picture without contrast")
     # the first frames may be too bright for a mask; they still tell what was there before
     found = _changes(scan, usable)
-    if settled and _too_early(found, earliest):
-        # near white they show less of what attenuates little: that alone looks like a rise
-        found = _changes(scan, usable, settled)
     trouble = _too_early(found, earliest)
     if trouble:
-        raise NotAssessable("no_mask", trouble)
+        # near white they show less of what attenuates little: that alone looks like a rise
+        later = max(settled, LATER)
+        again = _changes(scan, usable, later) if len(usable) >= later + LEAST_MASKS + 2 else found
+        # contrast that came with them and stays hardly rises any more: only what comes later, and as much, clears them of it
+        clears = found.first is None or (again.first is not None and again.rise > MOST_OF_RISE * found.rise)
+        if _too_early(again, later + LEAST_MASKS) or not clears:
+            raise NotAssessable("no_mask", trouble)
+        found, settled, earliest = again, later, later + LEAST_MASKS
     first = None if found.first is None or found.first <= earliest else found.first
     last = max(earliest, len(usable) // 3) if first is None else max(first - 1, earliest)
     before = usable[settled:last]
