@@ -19,7 +19,9 @@ TIP, AXIS = (80.0, 80.0), (0.0, 1.0)
 SCALE = GridScale(size=MM, unit="mm", filter_mm=MM)
 
 
-def branches(added: np.ndarray, seed: int = 0, frames: int = 8) -> tuple[Branch, ...]:
+def branches(
+    added: np.ndarray, seed: int = 0, frames: int = 8, first_column: int = 0, moves: bool = False
+) -> tuple[Branch, ...]:
     """What is found in noise and the picture that was added to all frames after the mask, but for what the needle hides."""
     rng = np.random.default_rng(seed)
     shadow = cast_shadow((SIDE, SIDE), TIP, AXIS, radius_px=2.5, edge_px=0.8, length_px=70.0)
@@ -34,14 +36,15 @@ def branches(added: np.ndarray, seed: int = 0, frames: int = 8) -> tuple[Branch,
         noise=np.full((SIDE, SIDE), NOISE, np.float32),
         mask=level,
         picture=level,
-        inside=np.ones((SIDE, SIDE), bool),
+        inside=np.broadcast_to(np.arange(SIDE) >= first_column, (SIDE, SIDE)).copy(),
         factor=1.0,
         residuals_px={},
         refused=(),
         shifts_px={0: (0.0, 0.0)},
         mask_frames=tuple(range(MASKS)),
     )
-    place = Surroundings(tip=TIP, corridor=shadow.mask, shadow=shadow)
+    ahead = cast_shadow((SIDE, SIDE), (80.0, 60.0), AXIS, radius_px=3.5, edge_px=0.8, length_px=90.0)
+    place = Surroundings(tip=TIP, corridor=shadow.mask, shadow=shadow, swept=ahead.mask if moves else None)
     return find_branches(given, follow_spread(given, place, SCALE), place, SCALE)[0]
 
 
@@ -94,3 +97,20 @@ def test_a_vein_that_comes_out_from_behind_the_needle_is_seen() -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_noise_around_a_pool_is_no_vein(seed: int) -> None:
     assert not called_veins(branches(disc(80.0, 76.0, 9.0, 0.1, SIDE), seed=seed))
+
+
+@pytest.mark.parametrize(("inward_mm", "seen"), [(1.2, False), (6.0, True)])
+def test_the_edge_of_the_field_is_no_vein(inward_mm: float, seen: bool) -> None:
+    """A line along the collimator, beside the tip; the same line farther in is one."""
+    first = 60
+    column = first + inward_mm / MM
+    edge = line([(40.0, column), (120.0, column)], 3, 0.05, SIDE)
+    assert bool(called_veins(branches(edge, first_column=first))) is seen
+
+
+def test_while_the_needle_moves_a_line_must_leave_contrast_beside_it() -> None:
+    vein = line([(76.0, 70.0), (40.0, 40.0)], 3, 0.05, SIDE)
+    pool = disc(80.0, 68.0, 10.0, 0.12, SIDE)
+    assert called_veins(branches(vein))
+    assert not called_veins(branches(vein, moves=True))
+    assert called_veins(branches(np.maximum(vein, pool), moves=True))

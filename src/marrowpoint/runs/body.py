@@ -35,6 +35,12 @@ class Bodies:
     thick: Mask
     whole: Mask
 
+    def near(self, place: Mask) -> Bodies:
+        """Those that reach a place, a mask of shape (m, n)."""
+        _, labels = cv2.connectedComponents(self.whole.astype(np.uint8), connectivity=8)
+        kept = np.isin(labels, [label for label in np.unique(labels[place]) if label])
+        return Bodies(thick=self.thick & kept, whole=self.whole & kept)
+
 
 def find_bodies(most: FloatImage, seen: Mask, around: Surroundings, scale: GridScale) -> Bodies:
     """Find the bodies by their thickness, measured against their own peak: against the noise a dense vein looks thick.

@@ -14,7 +14,7 @@ from skimage.morphology import skeletonize
 
 from marrowpoint.frame import FloatImage, Mask
 from marrowpoint.runs.body import disc, find_bodies, from_tip
-from marrowpoint.runs.grid import GridScale
+from marrowpoint.runs.grid import GridScale, field_rim
 from marrowpoint.runs.lines import PLACE_MM, Lines, filter_lines
 from marrowpoint.runs.spread import SpreadSeries, Surroundings
 from marrowpoint.runs.subtract import Subtraction
@@ -22,6 +22,7 @@ from marrowpoint.runs.subtract import Subtraction
 KEEP_SHARE = 0.3  # of the newest frame in the running mean: contrast that comes and goes within a second is kept
 SEED, GROW = 5.5, 3.4  # noise SDs of the filter's answer
 FRINGE_MM, METAL_MM = 2.0, 1.5  # around a body and around the needle no line is looked for
+EDGE_MM = 3.0  # along the edge of the field none is looked for either
 START_MM = 7.0  # a vein begins so near to the pool or the tip
 EMERGES, LEAVES_MM = 8.0, 4.0  # noise SDs of a line that comes from behind the needle, and how far it goes from it
 ITSELF = 2.5  # noise SDs of the median along a line
@@ -78,13 +79,16 @@ def find_branches(
     """
     most = most_opaque(subtraction)
     bodies = find_bodies(most, series.seen, around, scale)
+    if around.swept is not None:
+        bodies = bodies.near(cv2.dilate(around.swept.astype(np.uint8), disc(scale.px(METAL_MM))) > 0)
     fringe = cv2.dilate(bodies.whole.astype(np.uint8), disc(scale.px(FRINGE_MM))) > 0
     metal = around.corridor if around.swept is None else around.corridor | around.swept
     hidden = fringe | (cv2.dilate(metal.astype(np.uint8), disc(scale.px(METAL_MM))) > 0)
     lines = filter_lines(most, subtraction.inside, hidden, scale)
     thin = (lines.answer > GROW) & lines.thin
     thin = cv2.morphologyEx(thin.astype(np.uint8), cv2.MORPH_CLOSE, disc(scale.px(1.5))) > 0
-    free = subtraction.inside & ~hidden
+    # where the collimator's edge moves or changes its brightness it is a line, too
+    free = subtraction.inside & ~hidden & ~field_rim(subtraction.inside, metal, scale.px(EDGE_MM))
     count, labels = cv2.connectedComponents((thin & free).astype(np.uint8), connectivity=8)
     distance = from_tip(around)
     start = cv2.dilate((fringe | (distance < scale.px(START_MM))).astype(np.uint8), disc(scale.px(START_MM))) > 0
@@ -93,6 +97,9 @@ def find_branches(
     noise = 1.4826 * float(np.median(np.abs(lines.density[free]))) if free.any() else 0.0
     # with nothing that it could leave a line must be sure
     least = SEED if bodies.thick.any() else EMERGES
+    if around.swept is not None and not bodies.thick.any():
+        # a needle that moves changes much: only what leaves contrast beside it is looked at
+        least = np.inf
     found = []
     for label in range(1, count):
         piece = labels == label
