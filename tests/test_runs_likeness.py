@@ -161,3 +161,12 @@ def test_a_likeness_that_scatters_more_than_sure_fits_is_not_used() -> None:
     # where the fits are not sure of themselves, their even way is no evidence
     unsure = [replace(needle, tip_sd_along_px=15.0) for needle in fits]
     assert same.correct(unsure, lambda _, point: point) != unsure
+
+
+@pytest.mark.parametrize("count", [2, 4, 6])
+def test_first_frames_of_two_exposures_still_show_a_point(count: int) -> None:
+    """Half of them brighter: the middle of all is no frame's brightness."""
+    kept = [(picture(8 * WIDTH, seed, bright=0.1 * (seed % 2)), needle_at(8 * WIDTH)) for seed in range(count)]
+    likeness = Likeness(kept)
+    assert all(np.isfinite(point).all() and point.max() > 0.3 for point in likeness.points)
+    assert np.isfinite(likeness.noise)

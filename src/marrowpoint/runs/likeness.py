@@ -201,7 +201,9 @@ def _of_one_exposure(shown: Floats, beside: Floats) -> tuple[Floats, float]:
     """The frames that are about as bright as most, and the noise of a pixel: the first of a run may be brighter by far."""
     off = np.median(beside - np.median(beside, axis=0), axis=(1, 2))
     noise = max(float(np.median((beside - off[:, None, None]).std(axis=0, ddof=1))), LEAST_NOISE)
-    alike = np.abs(off - np.median(off)) < noise
+    away = np.abs(off - np.median(off))
+    # of two exposures, half the frames each, the middle is neither's
+    alike = away <= max(noise, float(np.median(away)))
     return shown[alike], noise
 
 
