@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from marrowpoint.frame import FloatImage, Mask
-from marrowpoint.runs.grid import GridScale
+from marrowpoint.runs.grid import GridScale, disc, distance_from
 from marrowpoint.runs.spread import Surroundings
 
 THICK_MM = 2.2  # half width: a body this thick is no vein
@@ -73,15 +73,7 @@ def find_bodies(most: FloatImage, seen: Mask, around: Surroundings, scale: GridS
 
 def from_tip(around: Surroundings) -> FloatImage:
     """Distance of every place from the tip in pixels of the grid, shape (m, n)."""
-    rows, columns = (np.arange(n, dtype=np.float32) for n in around.corridor.shape)
-    distance = np.hypot(rows[:, None] - np.float32(around.tip[0]), columns[None, :] - np.float32(around.tip[1]))
-    return np.asarray(distance, dtype=np.float32)
-
-
-def disc(radius_px: float) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """A round structuring element of at least one pixel's radius."""
-    reach = max(1, round(radius_px))
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)), dtype=np.uint8)
+    return distance_from(around.tip, around.corridor.shape)
 
 
 def _whole(seen: Mask, around: Surroundings, scale: GridScale) -> Mask:

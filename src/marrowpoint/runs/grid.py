@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from marrowpoint.frame import Mask
+from marrowpoint.frame import FloatImage, Mask
 from marrowpoint.runs.subtract import Subtraction
 
 FIELD_MM = 160.0  # where there is no scale: usual width of a field, for the sizes of filters only
@@ -56,3 +56,16 @@ def field_rim(inside: Mask, metal: Mask, depth_px: float) -> Mask:
     outer = (labels != labels[0, 0]).astype(np.uint8)
     away = cv2.distanceTransform(outer, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     return np.asarray((away <= max(depth_px, 1.5)) & inside)
+
+
+def distance_from(place: tuple[float, float], shape: tuple[int, ...]) -> FloatImage:
+    """Distance of every place from (row, column) in pixels of the grid, shape (m, n)."""
+    rows, columns = (np.arange(n, dtype=np.float32) for n in shape)
+    distance = np.hypot(rows[:, None] - np.float32(place[0]), columns[None, :] - np.float32(place[1]))
+    return np.asarray(distance, dtype=np.float32)
+
+
+def disc(radius_px: float) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """A round structuring element of at least one pixel's radius."""
+    reach = max(1, round(radius_px))
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)), dtype=np.uint8)

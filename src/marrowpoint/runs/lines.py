@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 
 from marrowpoint.frame import FloatImage, Mask
-from marrowpoint.runs.body import disc
-from marrowpoint.runs.grid import GridScale
+from marrowpoint.runs.grid import GridScale, disc
 
 WIDTHS_MM = (0.5, 1.0)  # half widths (sigma) of the lines looked for
 # half lengths (sigma) of the lines looked for, and how many directions they have: long ones see fainter, straighter veins

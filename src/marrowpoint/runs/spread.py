@@ -9,7 +9,7 @@ import numpy as np
 
 from marrowpoint.frame import FloatImage, Mask
 from marrowpoint.needle import Needle
-from marrowpoint.runs.grid import GridScale, field_rim
+from marrowpoint.runs.grid import GridScale, disc, distance_from, field_rim
 from marrowpoint.runs.shadow import Shadow, along_shaft, behind, cast_shadow, covered, read_sides, smooth_beside
 from marrowpoint.runs.subtract import Subtraction
 
@@ -200,11 +200,10 @@ def follow_spread(subtraction: Subtraction, around: Surroundings, scale: GridSca
         ``spreads`` has one entry for each frame of the subtraction; those of the mask are empty.
     """
     noise = smoothed_noise(subtraction, scale)
-    rows, columns = (np.arange(n, dtype=np.float32) for n in subtraction.inside.shape)
-    distance = np.hypot(rows[:, None] - np.float32(around.tip[0]), columns[None, :] - np.float32(around.tip[1]))
+    distance = distance_from(around.tip, subtraction.inside.shape)
     linked: Mask = distance < scale.px(TIP_MM)
     if around.beside is not None:
-        linked |= np.hypot(rows[:, None] - around.beside[0], columns[None, :] - around.beside[1]) < scale.px(TIP_MM)
+        linked |= distance_from(around.beside, distance.shape) < scale.px(TIP_MM)
     metal = around.corridor if around.swept is None else around.corridor | around.swept
     rim = field_rim(subtraction.inside, metal, scale.px(RIM_MM))
     inside = subtraction.inside if around.swept is None else subtraction.inside & ~around.swept
@@ -250,12 +249,11 @@ def _linked(strength: FloatImage, inside: Mask, linked: Mask, scale: GridScale) 
     peaks = np.zeros(count)
     np.maximum.at(peaks, np.asarray(labels, np.int64).ravel(), strength.ravel())
     good = [i for i in range(1, count) if peaks[i] > SEED and stats[i, cv2.CC_STAT_AREA] >= scale.px(1.2) ** 2]
-    reach = max(1, round(scale.px(LINK_MM)))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    reach = disc(scale.px(LINK_MM))
     found = np.zeros(inside.shape, np.bool_)
     near = linked.copy()
     while good:
-        near_now = cv2.dilate(near.astype(np.uint8), disc) > 0 if found.any() else near
+        near_now = cv2.dilate(near.astype(np.uint8), reach) > 0 if found.any() else near
         joined = [i for i in good if (near_now & (labels == i)).any()]
         if not joined:
             break

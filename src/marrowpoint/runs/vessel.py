@@ -13,8 +13,8 @@ import numpy as np
 from skimage.morphology import skeletonize
 
 from marrowpoint.frame import FloatImage, Mask
-from marrowpoint.runs.body import disc, find_bodies, from_tip
-from marrowpoint.runs.grid import GridScale, field_rim
+from marrowpoint.runs.body import find_bodies, from_tip
+from marrowpoint.runs.grid import GridScale, disc, field_rim
 from marrowpoint.runs.lines import PLACE_MM, Lines, filter_lines
 from marrowpoint.runs.spread import SpreadSeries, Surroundings
 from marrowpoint.runs.subtract import Subtraction
@@ -95,11 +95,9 @@ def find_branches(
     to_body = _away_from(bodies.thick) if bodies.thick.any() else distance
     from_metal = _away_from(metal)
     noise = 1.4826 * float(np.median(np.abs(lines.density[free]))) if free.any() else 0.0
-    # with nothing that it could leave a line must be sure
-    least = SEED if bodies.thick.any() else EMERGES
-    if around.swept is not None and not bodies.thick.any():
-        # a needle that moves changes much: only what leaves contrast beside it is looked at
-        least = np.inf
+    # with nothing that it could leave a line must be sure; a needle that moves changes much, and there none is
+    alone = EMERGES if around.swept is None else np.inf
+    least = SEED if bodies.thick.any() else alone
     found = []
     for label in range(1, count):
         piece = labels == label
