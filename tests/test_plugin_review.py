@@ -40,15 +40,6 @@ pytestmark = pytest.mark.gui
 SAMPLES = Path(__file__).parents[1] / "sample_dicom"
 
 
-@pytest.fixture
-def viewer(make_napari_viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """An empty window; nothing of the user's own is touched."""
-    window = make_napari_viewer(show=True)  # napari's own icons stay where it put them
-    for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
-        monkeypatch.setenv(name, str(tmp_path / "user"))
-    return window
-
-
 def is_drawn(review: Any, point: tuple[float, float], colour: str) -> bool:
     """Whether a colour is on the screen near a point of the frame."""
     at = Mouse(review).place(point)

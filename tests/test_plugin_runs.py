@@ -34,15 +34,6 @@ pytestmark = pytest.mark.gui
 SAMPLES = Path(__file__).parents[1] / "sample_dicom"
 
 
-@pytest.fixture
-def viewer(make_napari_viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """An empty window; nothing of the user's own is touched."""
-    window = make_napari_viewer(show=True)
-    for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
-        monkeypatch.setenv(name, str(tmp_path / "user"))
-    return window
-
-
 def layer(viewer: Any, name: str) -> Any:
     return next(each for each in viewer.layers if each.name == name)
 

@@ -33,15 +33,6 @@ SHIFT = Qt.KeyboardModifier.ShiftModifier
 SECONDS = [sum(STEPS_S[:index]) for index in range(COUNT)]
 
 
-@pytest.fixture
-def viewer(make_napari_viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """An empty window; nothing of the user's own is touched."""
-    window = make_napari_viewer(show=True)
-    for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
-        monkeypatch.setenv(name, str(tmp_path / "user"))
-    return window
-
-
 def begun(viewer: Any, folder: Path) -> Review:
     review = begin(viewer, folder)
     wait(lambda: review.desk.film != () or review.desk.row.state is State.FAILURE)

@@ -119,6 +119,7 @@ class RunLimits:
 
     most_residual_px: float
     vein_from_mm: float
+    vein_cut_off_from_mm: float
     vein_below_mm: float
     local_within_mm: float
     target_share: float

@@ -116,11 +116,11 @@ def fit_tip(
         section=section,
         texture=np.ones(1, np.float32),
     )
-    plain = _model(np.array([-9.0 * width, -8.9 * width]), data, shapes[0])[0]
+    plain = _models(np.array([-9.0 * width, -8.9 * width]), data, shapes[:1])[0, 0]
     # what the solid cylinder does not explain (an open bore, edge enhancement) is carried along to the tip
     data = replace(data, texture=np.clip(profile[core] / np.maximum(plain, 0.1), 0.6, 1.4).astype(np.float32))
     places = np.arange(-1.2 * width - 4, 1.4 * width + 5, step)
-    cost = np.array([_costs(data, shape, places) for shape in shapes])
+    cost = _costs(data, shapes, places)
     return _average(cost, places, data, shapes, (rough, outward, level))
 
 
@@ -160,41 +160,55 @@ def _profile(excess: Floats, along: NDArray[np.float64], across: NDArray[np.floa
     return mean / max(abs(level), 1e-6), level
 
 
-def _costs(data: _Data, shape: tuple[float, float], places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum of squares left by a shaft that ends at each place, its height and its slope free."""
+def _costs(data: _Data, shapes: tuple[tuple[float, float], ...], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum of squares left by a shaft of each shape that ends at each place, its height and its slope free, shape (K, P)."""
     count = len(data.excess)
     part = (places[0] / data.step) % 1.0
     whole = np.round(places / data.step - part).astype(int)
-    first = -int(whole.max()) - 1
-    origin = data.start + first * data.step - part * data.step
+    origin = data.start - (int(whole[-1]) + 1 + part) * data.step
     s = origin + data.step * np.arange(count + int(np.ptp(whole)) + 3)
-    model = _model(s, data, shape)
+    model = _models(s, data, shapes)
+    flat = model.reshape(-1, model.shape[2])
+    product = _shifted((data.weight * data.excess) @ flat.T, len(s), len(places))
+    power = _shifted(data.weight @ (flat**2).T, len(s), len(places))
     scale = (data.along / max(abs(data.start), 1.0)).astype(np.float32)
-    rows = (-whole - first)[:, None] + np.arange(count)[None, :]
-    product = np.take_along_axis((data.weight * data.excess) @ model.T, rows.T, axis=1).T
-    power = np.take_along_axis(data.weight @ (model**2).T, rows.T, axis=1).T
-    m00, m01, m11 = power.sum(1), power @ scale, power @ scale**2
+    lever = np.stack([np.ones_like(scale), scale, scale**2], axis=1)
+    (m00, m01, m11), (v0, v1) = np.moveaxis(power @ lever, 2, 0), np.moveaxis(product @ lever[:, :2], 2, 0)
     m11 = m11 + 0.05 * m00 + 1e-9  # the height may not turn round within the window
-    v0, v1 = product.sum(1), product @ scale
     gain = (v0**2 * m11 - 2 * v0 * v1 * m01 + v1**2 * m00) / np.maximum(m00 * m11 - m01**2, 1e-9)
     costs: NDArray[np.float64] = float((data.weight * data.excess**2).sum()) - np.where(v0 > 0, gain, 0.0)
     return costs
 
 
-def _model(s: NDArray[np.float64], data: _Data, shape: tuple[float, float]) -> Floats:
-    """Shaft with its apex at 0, solid toward negative places, shown and blurred as the shaft itself is."""
+def _shifted(table: NDArray[np.floating], width: int, places: int) -> NDArray[np.floating]:
+    """Row i of the data against row i + 1 + P - 1 - p of each model, for every place p: a view of shape (K, P, count)."""
+    down, right = table.strides
+    shape = (table.shape[1] // width, places, len(table))
+    view = np.lib.stride_tricks.as_strided(table[:, 1:], shape, (width * right, right, down + right), writeable=False)
+    return np.ascontiguousarray(view[:, ::-1])
+
+
+def _models(s: NDArray[np.float64], data: _Data, shapes: tuple[tuple[float, float], ...]) -> Floats:
+    """Shafts with their apex at 0, solid toward negative places, shown and blurred as the shaft itself is, shape (K, S, C)."""
     radius = data.section.radius_px
-    place, side, thickness = end_thickness(*shape)
-    rows = np.clip((s / radius - place[0]) / GRID, 0, len(place) - 1.001)
-    columns = np.clip(np.abs(data.across) / radius / SIDE_GRID, 0, len(side) - 1.001)
-    r0, c0 = rows.astype(int)[:, None], columns.astype(int)[None, :]
-    fr, fc = rows[:, None] - r0, columns[None, :] - c0
-    value = (thickness[r0, c0] * (1 - fr) + thickness[r0 + 1, c0] * fr) * (1 - fc)
-    value += (thickness[r0, c0 + 1] * (1 - fr) + thickness[r0 + 1, c0 + 1] * fr) * fc
+    value = np.stack([_thickness(s / radius, np.abs(data.across) / radius, shape) for shape in shapes])
     dark = shown(value, data.section.curve)
     blur = max(0.4, data.section.blur_px / data.step)
-    smooth = np.asarray(cv2.GaussianBlur(dark, (9, 9), blur, borderType=cv2.BORDER_REPLICATE), np.float64)
-    return np.asarray(logged(smooth, data.section.floor), np.float32) * data.texture[None, :]
+    for one in dark:
+        cv2.GaussianBlur(one, (9, 9), blur, dst=one, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(logged(dark, data.section.floor), np.float32) * data.texture
+
+
+def _thickness(along: NDArray[np.float64], across: NDArray[np.float64], shape: tuple[float, float]) -> NDArray[np.float64]:
+    """Thickness of an end between the places of its table, distances in radii."""
+    place, side, table = end_thickness(*shape)
+    rows = np.clip((along - place[0]) / GRID, 0, len(place) - 1.001)
+    columns = np.clip(across / SIDE_GRID, 0, len(side) - 1.001)
+    r0, c0 = rows.astype(int), columns.astype(int)
+    fr, fc = (rows - r0)[:, None], columns - c0
+    beside = table[:, c0] * (1 - fc) + table[:, c0 + 1] * fc
+    value: NDArray[np.float64] = beside[r0] * (1 - fr) + beside[r0 + 1] * fr
+    return value
 
 
 @cache

@@ -132,6 +132,7 @@ def _contrast(contrast: ContrastResult) -> Record:
                 "washout": _n(branch.washout, 3),
                 "fills_outward": branch.outruns,
                 "strength": _n(branch.strength, 1),
+                "cut_off": branch.cut_off,
             }
             for branch in contrast.branches
         ],

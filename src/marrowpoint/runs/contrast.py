@@ -186,6 +186,7 @@ def _run(branch: Branch, subtraction: Subtraction) -> Run:
         washout=branch.washout,
         outruns=branch.outruns,
         strength=branch.strength,
+        cut_off=branch.cut_off,
     )
 
 

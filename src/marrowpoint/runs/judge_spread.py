@@ -77,7 +77,7 @@ def _without_vein(
         return Verdict(code=Code.NO_CONTRAST_SEEN, text=words, flags=flags, reasons=tuple(reasons))
     code, text = _place(result, limits, peak.front, peak.in_bone, peak.in_target)
     reasons.insert(0, Reason(code=code.value, text=text))
-    leaves = any(spread.cut_off for spread in result.spreads)
+    leaves = any(spread.cut_off for spread in result.spreads) or any(branch.cut_off for branch in result.branches)
     size = f"It covers {peak.area:.0f} {result.unit}\u00b2 ({peak.area_lower:.0f} to {peak.area_upper:.0f})"
     size += " of the picture, and more beyond its edge" if leaves else ""
     size += "; what runs back wholly behind the needle is in none of these." if result.tip_is_needle else "."
@@ -103,7 +103,8 @@ def _without_vein(
 def is_vein(branch: Run, result: ContrastResult, limits: RunLimits) -> bool:
     """Whether a thin line is long and thin enough to be called a vein."""
     per_mm = _per_mm(result)
-    return branch.length >= limits.vein_from_mm * per_mm and branch.width <= limits.vein_below_mm * per_mm
+    least_mm = limits.vein_cut_off_from_mm if branch.cut_off else limits.vein_from_mm
+    return branch.length >= least_mm * per_mm and branch.width <= limits.vein_below_mm * per_mm
 
 
 def _per_mm(result: ContrastResult) -> float:
@@ -112,7 +113,12 @@ def _per_mm(result: ContrastResult) -> float:
 
 
 def _vascular(vein: Run, result: ContrastResult, flags: tuple[Flag, ...], reasons: list[Reason]) -> Verdict:
-    how = [f"a line of contrast {vein.length:.0f} {result.unit} long and {vein.width:.1f} {result.unit} wide leaves the tip"]
+    least = "at least " if vein.cut_off else ""
+    how = [
+        f"a line of contrast {least}{vein.length:.0f} {result.unit} long and {vein.width:.1f} {result.unit} wide leaves the tip"
+    ]
+    if vein.cut_off:
+        how.append("it reaches the edge of the field")
     if vein.outruns:
         how.append("it fills from the tip outward")
     if vein.washout is not None and vein.washout < 0.6:

@@ -17,7 +17,7 @@ from marrowpoint.errors import NotAssessable
 from marrowpoint.frame import FloatImage, Mask
 from marrowpoint.runs.scan import CLIPPED, Scan
 
-MOST_MASKS, LEAST_MASKS = 10, 2
+MOST_MASKS, LEAST_MASKS = 20, 2
 MOST_FRAMES = 300  # looked at; a longer run is thinned, and its onset known to that many frames
 FIRST_LOOK = 8  # frames that can tell whether the first ones are brighter
 LATER = 3  # frames that are left out at least where the first ones show a change

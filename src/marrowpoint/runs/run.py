@@ -112,7 +112,10 @@ class StripPicture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A thin line of contrast, for the record: lengths in `ContrastResult.unit`, end in the mask picture [px]."""
+    """A thin line of contrast, for the record: lengths in `ContrastResult.unit`, end in the mask picture [px].
+
+    One that is `cut_off` reaches the edge of the field, and is at least so long.
+    """
 
     length: float
     width: float
@@ -120,6 +123,7 @@ class Run:
     washout: float | None
     outruns: bool
     strength: float
+    cut_off: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -9,7 +9,7 @@ import numpy as np
 
 from marrowpoint.frame import FloatImage, Mask
 from marrowpoint.needle import Needle
-from marrowpoint.runs.grid import GridScale, disc, distance_from, field_rim
+from marrowpoint.runs.grid import GridScale, disc, distance_from, field_rim, misregistered
 from marrowpoint.runs.shadow import Shadow, along_shaft, behind, cast_shadow, covered, read_sides, smooth_beside
 from marrowpoint.runs.subtract import Subtraction
 
@@ -21,7 +21,6 @@ CORE_SHARE = 0.3  # of the peak: the area is where contrast is at least this den
 TIP_MM, LINK_MM = 10.0, 4.0  # contrast begins so near to the tip; pieces so near to one another hang together
 EDGE_MM = 0.5  # beside the shaft its own blurred edge hides contrast, too
 LEVELS = (0.65, 1.4)  # of the level that bounds the area: it may be off by so much (noise of the peak, display, blur)
-SHIFT_PX = 0.06  # misregistration that every frame may have [px of the frame]
 FRONT_QUANTILE = 0.98
 RIM_MM, REACHES_MM = 1.2, 1.5  # depth of the field's rim, and on what length of it contrast lies that reaches it
 SWEPT_MARGINS = 2.0  # a moving needle also sways
@@ -174,6 +173,8 @@ class SpreadSeries:
         Index into the subtraction's frames at which a place was first seen; -1 for never.
     elsewhere : float
         Largest area of change that does not hang together with the tip.
+    apart : ndarray of shape (m, n), bool
+        All places of such changes.
     peak : int
         Index of the frame with the most contrast.
     """
@@ -182,6 +183,7 @@ class SpreadSeries:
     seen: Mask
     reached: np.ndarray[tuple[int, ...], np.dtype[np.int32]]
     elsewhere: float
+    apart: Mask
     peak: int
 
 
@@ -207,7 +209,7 @@ def follow_spread(subtraction: Subtraction, around: Surroundings, scale: GridSca
     metal = around.corridor if around.swept is None else around.corridor | around.swept
     rim = field_rim(subtraction.inside, metal, scale.px(RIM_MM))
     inside = subtraction.inside if around.swept is None else subtraction.inside & ~around.swept
-    seen = np.zeros_like(linked)
+    seen, apart = np.zeros_like(linked), np.zeros_like(linked)
     reached = np.full(linked.shape, -1, np.int32)
     spreads, elsewhere = [], 0.0
     for index, frame in enumerate(subtraction.frames):
@@ -216,14 +218,15 @@ def follow_spread(subtraction: Subtraction, around: Surroundings, scale: GridSca
             continue
         mean = subtraction.stack[index - 1 : index + 2].mean(axis=0)
         smooth = smooth_beside(mean, around.swept, scale.px(BLUR_MM))
-        found, other = _linked(smooth / noise, inside, linked, scale)
-        elsewhere = max(elsewhere, other * scale.size**2)
+        found, other, size = _linked(smooth / noise, inside, linked, scale)
+        elsewhere = max(elsewhere, size * scale.size**2)
+        apart |= other
         linked = linked | found
         reached[found & ~seen] = index
         seen |= found
         spreads.append(_measure(frame, mean, found, (distance, rim), (subtraction, around, scale)))
     peak = int(np.argmax([s.density for s in spreads]))
-    return SpreadSeries(spreads=tuple(spreads), seen=seen, reached=reached, elsewhere=elsewhere, peak=peak)
+    return SpreadSeries(spreads=tuple(spreads), seen=seen, reached=reached, elsewhere=elsewhere, apart=apart & ~seen, peak=peak)
 
 
 def smoothed_noise(subtraction: Subtraction, scale: GridScale) -> FloatImage:
@@ -236,14 +239,11 @@ def smoothed_noise(subtraction: Subtraction, scale: GridScale) -> FloatImage:
     local = cv2.blur(variance * inside, (21, 21)) / (cv2.blur(inside, (21, 21)) + np.float32(1e-6))
     usual = float(np.median(local[subtraction.inside])) if subtraction.inside.any() else 1e-8
     total = np.maximum(local, 0.25 * usual + 1e-12) * (1 / MEAN_OF + 1 / count)
-    base = cv2.GaussianBlur(subtraction.mask, (0, 0), scale.px(BLUR_MM))
-    steep = np.hypot(cv2.Sobel(base, cv2.CV_32F, 0, 1) / 8, cv2.Sobel(base, cv2.CV_32F, 1, 0) / 8)
-    worst = float(np.median(list(subtraction.residuals_px.values()))) if subtraction.residuals_px else SHIFT_PX
-    return np.asarray(np.sqrt(total + (steep * max(SHIFT_PX, worst) / subtraction.factor) ** 2), dtype=np.float32)
+    return np.asarray(np.hypot(np.sqrt(total), misregistered(subtraction, scale.px(BLUR_MM))), dtype=np.float32)
 
 
-def _linked(strength: FloatImage, inside: Mask, linked: Mask, scale: GridScale) -> tuple[Mask, float]:
-    """Pieces that stand out and hang together with what is linked already; and the size of the largest other piece [px2]."""
+def _linked(strength: FloatImage, inside: Mask, linked: Mask, scale: GridScale) -> tuple[Mask, Mask, float]:
+    """Pieces that stand out and hang together with what is linked already; the others, and the size of their largest [px2]."""
     above = ((strength > GROW) & inside).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
     peaks = np.zeros(count)
@@ -261,8 +261,7 @@ def _linked(strength: FloatImage, inside: Mask, linked: Mask, scale: GridScale) 
         found |= piece
         near = near | piece
         good = [i for i in good if i not in joined]
-    other = max((float(stats[i, cv2.CC_STAT_AREA]) for i in good), default=0.0)
-    return found, other
+    return found, np.isin(labels, good), max((float(stats[i, cv2.CC_STAT_AREA]) for i in good), default=0.0)
 
 
 def _measure(

@@ -18,6 +18,7 @@ from marrowpoint.needle import Needle
 from marrowpoint.runs.onset import Onset, without_slow
 from marrowpoint.runs.register import Alignment, Template, align, make_template
 from marrowpoint.runs.scan import Scan, unclipped
+from marrowpoint.runs.tone import Greys
 
 ALIGN_SIDE_PX, GRID_SIDE_PX = 640, 288
 MOST_FRAMES = 300  # kept on the grid; longer runs are thinned
@@ -164,12 +165,13 @@ def subtract_run(
     # where the bone near the tip is too faint to tell its motion, the whole field is asked
     field = bone_region(scan, picture, None, None, 0.0)
     wide = make_template(_area(picture, shrink), _area(field.astype(np.float32), shrink) > 0.99)
-    work = _Work(templates=(template, wide), base=_area(picture, shrink), shrink=shrink, grid=grid, most_px=most_residual_px)
+    inside = _area(_trusted(picture, scan.exposure.field).astype(np.float32), shrink * grid) > 0.99
+    base = _area(picture, shrink)
+    work = _Work(templates=(template, wide), base=base, inside=inside, shrink=shrink, grid=grid, most_px=most_residual_px)
     view = int(scan.views[onset.mask_frames[-1]])
     wanted = [i for i in scan.usable(view) if i >= onset.settled]
     later = [i for i in wanted if i > onset.mask_frames[-1]]
     kept = [i for i in onset.mask_frames if i in wanted] + later[:: _stride(len(wanted))]
-    work.inside = _area(_trusted(picture, scan.exposure.field).astype(np.float32), shrink * grid) > 0.99
     for index, frame in enumerate(frames()):
         if index in kept:
             work.add(index, _attenuation(frame, scan))
@@ -191,11 +193,19 @@ class _Work:
     """What is gathered while the frames go by."""
 
     def __init__(
-        self, *, templates: tuple[Template, Template | None], base: FloatImage, shrink: int, grid: int, most_px: float
+        self,
+        *,
+        templates: tuple[Template, Template | None],
+        base: FloatImage,
+        inside: Mask,
+        shrink: int,
+        grid: int,
+        most_px: float,
     ) -> None:
         self.template, self.wide = templates
         self.base, self.shrink, self.grid, self.most_px = base, shrink, grid, most_px
-        self.inside: Mask = np.ones((1, 1), np.bool_)
+        self.inside = inside
+        self.greys = Greys.of(_area(base, grid), inside)
         self.now = Alignment()
         self.kept: list[int] = []
         self.stack: list[FloatImage] = []
@@ -219,7 +229,7 @@ class _Work:
             if self.residuals[index] > self.most_px:
                 self.refused.append(index)
                 return
-        difference = _area(found.apply(small) - self.base, self.grid)
+        difference = self.greys.level(_area(found.apply(small) - self.base, self.grid))
         slow = SLOW_SHARE * max(difference.shape)
         self.stack.append(without_slow(difference, self.inside, slow))
         self.kept.append(index)
@@ -244,7 +254,7 @@ class _Work:
             frames=tuple(self.kept),
             stack=stack,
             noise=_noise(stack[masks], self.inside),
-            mask=_area(self.base, self.grid),
+            mask=self.greys.mask,
             picture=picture,
             inside=self.inside,
             factor=float(self.shrink * self.grid),

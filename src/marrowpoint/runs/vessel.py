@@ -14,17 +14,21 @@ from skimage.morphology import skeletonize
 
 from marrowpoint.frame import FloatImage, Mask
 from marrowpoint.runs.body import find_bodies, from_tip
-from marrowpoint.runs.grid import GridScale, disc, field_rim
+from marrowpoint.runs.grid import GridScale, disc, from_rim
 from marrowpoint.runs.lines import PLACE_MM, Lines, filter_lines
+from marrowpoint.runs.opacity import most_opaque, steadily_opaque
 from marrowpoint.runs.spread import SpreadSeries, Surroundings
 from marrowpoint.runs.subtract import Subtraction
 
-KEEP_SHARE = 0.3  # of the newest frame in the running mean: contrast that comes and goes within a second is kept
 SEED, GROW = 5.5, 3.4  # noise SDs of the filter's answer
 FRINGE_MM, METAL_MM = 2.0, 1.5  # around a body and around the needle no line is looked for
 EDGE_MM = 3.0  # along the edge of the field none is looked for either
+AT_EDGE_MM = 2.0  # a line whose far end lies so near to that rim goes on beyond it
+SAME_MM = 1.5  # two lines so near to one another are one
 START_MM = 7.0  # a vein begins so near to the pool or the tip
-EMERGES, LEAVES_MM = 8.0, 4.0  # noise SDs of a line that comes from behind the needle, and how far it goes from it
+ALONE = 8.0  # noise SDs where there is no body that a line could leave
+# noise SDs of a line that comes from behind the needle, how near to what is hidden it begins, and how far it goes from it
+EMERGES, BEGINS_MM, LEAVES_MM = 6.5, 1.5, 4.0
 ITSELF = 2.5  # noise SDs of the median along a line
 WINDING = 1.25  # a vein is at most so much longer than its ends are apart; a crown of spurs at a body's edge is
 
@@ -47,6 +51,8 @@ class Branch:
         Share of its peak that is left at the end of the run.
     outruns : bool
         Its far part is reached later than its near part.
+    cut_off : bool
+        It reaches the edge of the field: it is at least so long.
     """
 
     line: Mask
@@ -56,6 +62,7 @@ class Branch:
     strength: float
     washout: float | None
     outruns: bool
+    cut_off: bool = False
 
 
 def find_branches(
@@ -78,46 +85,78 @@ def find_branches(
         Added attenuation of a 1 mm wide line that would just have been seen.
     """
     most = most_opaque(subtraction)
+    ground = _ground(most, subtraction, series, around, scale)
+    found: list[Branch] = []
+    units = []
+    for picture in (most, steadily_opaque(subtraction)):
+        lines = filter_lines(picture, subtraction.inside, ground.hidden, scale)
+        units.append(lines.unit)
+        taken = np.logical_or.reduce([np.zeros_like(ground.hidden), *(branch.line for branch in found)])
+        taken = cv2.dilate(taken.astype(np.uint8), disc(scale.px(SAME_MM))) > 0
+        found += [b for b in _leaving(lines, ground, subtraction, scale) if (b.line & taken).sum() <= 0.5 * b.line.sum()]
+    return tuple(sorted(found, key=lambda b: -b.length)), SEED * units[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Ground:
+    """Where lines are looked for and what they leave; masks and distances [px of the grid] of shape (m, n)."""
+
+    hidden: Mask
+    free: Mask
+    start: Mask
+    from_tip: FloatImage
+    to_body: FloatImage
+    from_metal: FloatImage
+    to_edge: FloatImage
+    least: float
+    emerging: float
+
+
+def _ground(
+    most: FloatImage, subtraction: Subtraction, series: SpreadSeries, around: Surroundings, scale: GridScale
+) -> _Ground:
     bodies = find_bodies(most, series.seen, around, scale)
     if around.swept is not None:
         bodies = bodies.near(cv2.dilate(around.swept.astype(np.uint8), disc(scale.px(METAL_MM))) > 0)
     fringe = cv2.dilate(bodies.whole.astype(np.uint8), disc(scale.px(FRINGE_MM))) > 0
+    # a streak of its own is no line either, but none is thought to leave it
+    apart = find_bodies(most, series.apart, around, scale).whole
     metal = around.corridor if around.swept is None else around.corridor | around.swept
     hidden = fringe | (cv2.dilate(metal.astype(np.uint8), disc(scale.px(METAL_MM))) > 0)
-    lines = filter_lines(most, subtraction.inside, hidden, scale)
+    hidden |= cv2.dilate(apart.astype(np.uint8), disc(scale.px(FRINGE_MM))) > 0
+    distance = from_tip(around)
+    to_edge = from_rim(subtraction.inside, metal)
+    # with nothing that it could leave a line must be sure; a needle that moves changes much, and there none is
+    alone = ALONE if around.swept is None else np.inf
+    return _Ground(
+        hidden=hidden,
+        # where the collimator's edge moves or changes its brightness it is a line, too
+        free=subtraction.inside & ~hidden & (to_edge > max(scale.px(EDGE_MM), 1.5)),
+        start=cv2.dilate((fringe | (distance < scale.px(START_MM))).astype(np.uint8), disc(scale.px(START_MM))) > 0,
+        from_tip=distance,
+        to_body=_away_from(bodies.thick) if bodies.thick.any() else distance,
+        from_metal=_away_from(metal),
+        to_edge=to_edge,
+        least=SEED if bodies.thick.any() else alone,
+        emerging=EMERGES if around.swept is None else ALONE,
+    )
+
+
+def _leaving(lines: Lines, ground: _Ground, subtraction: Subtraction, scale: GridScale) -> list[Branch]:
+    """Lines that leave what is hidden."""
     thin = (lines.answer > GROW) & lines.thin
     thin = cv2.morphologyEx(thin.astype(np.uint8), cv2.MORPH_CLOSE, disc(scale.px(1.5))) > 0
-    # where the collimator's edge moves or changes its brightness it is a line, too
-    free = subtraction.inside & ~hidden & ~field_rim(subtraction.inside, metal, scale.px(EDGE_MM))
-    count, labels = cv2.connectedComponents((thin & free).astype(np.uint8), connectivity=8)
-    distance = from_tip(around)
-    start = cv2.dilate((fringe | (distance < scale.px(START_MM))).astype(np.uint8), disc(scale.px(START_MM))) > 0
-    to_body = _away_from(bodies.thick) if bodies.thick.any() else distance
-    from_metal = _away_from(metal)
-    noise = 1.4826 * float(np.median(np.abs(lines.density[free]))) if free.any() else 0.0
-    # with nothing that it could leave a line must be sure; a needle that moves changes much, and there none is
-    alone = EMERGES if around.swept is None else np.inf
-    least = SEED if bodies.thick.any() else alone
+    count, labels = cv2.connectedComponents((thin & ground.free).astype(np.uint8), connectivity=8)
+    noise = 1.4826 * float(np.median(np.abs(lines.density[ground.free]))) if ground.free.any() else 0.0
     found = []
     for label in range(1, count):
         piece = labels == label
         strength = float(lines.answer[piece].max())
-        if strength > least and ((piece & start).any() or _emerges(strength, from_metal[piece], scale)):
-            branch = _branch(piece, lines, (distance, float(to_body[piece].min())), (subtraction, scale))
+        if strength > ground.least and ((piece & ground.start).any() or _emerges(strength, piece, ground, scale)):
+            branch = _branch(piece, lines, ground, (subtraction, scale))
             if _seen_itself(lines.density[branch.line], noise, scale):
                 found.append(branch)
-    return tuple(sorted(found, key=lambda b: -b.length)), SEED * lines.unit
-
-
-def most_opaque(subtraction: Subtraction) -> FloatImage:
-    """The most contrast that each place showed in a running mean of the frames after the mask, in noise SDs, shape (m, n)."""
-    running = np.zeros_like(subtraction.noise)
-    most = np.zeros_like(subtraction.noise)
-    for frame, difference in zip(subtraction.frames, subtraction.stack, strict=True):
-        running = running + np.float32(KEEP_SHARE) * (difference - running)
-        if frame > subtraction.mask_frames[-1]:
-            np.maximum(most, running, out=most)
-    return np.asarray(most / subtraction.noise, dtype=np.float32)
+    return found
 
 
 def _away_from(mask: Mask) -> FloatImage:
@@ -125,10 +164,10 @@ def _away_from(mask: Mask) -> FloatImage:
     return np.asarray(away, dtype=np.float32)
 
 
-def _emerges(strength: float, from_metal: FloatImage, scale: GridScale) -> bool:
+def _emerges(strength: float, piece: Mask, ground: _Ground, scale: GridScale) -> bool:
     """Whether a sure line comes out from behind the needle and leaves it: its begin may be hidden."""
-    near, far = float(from_metal.min()), float(from_metal.max())
-    return strength > EMERGES and near < scale.px(METAL_MM + 0.5) and far > scale.px(LEAVES_MM)
+    near, far = float(ground.from_metal[piece].min()), float(ground.from_metal[piece].max())
+    return strength > ground.emerging and near < scale.px(METAL_MM + BEGINS_MM) and far > scale.px(LEAVES_MM)
 
 
 def _seen_itself(density: FloatImage, noise: float, scale: GridScale) -> bool:
@@ -137,27 +176,32 @@ def _seen_itself(density: FloatImage, noise: float, scale: GridScale) -> bool:
     return bool(np.median(density) > ITSELF * noise * np.sqrt(alike / max(density.size, alike)))
 
 
-def _branch(piece: Mask, lines: Lines, place: tuple[FloatImage, float], context: tuple[Subtraction, GridScale]) -> Branch:
-    """A line, its length measured from the body that it leaves (between them is the fringe), its width at half its height."""
-    (distance, gap_px), (subtraction, scale) = place, context
+def _branch(piece: Mask, lines: Lines, ground: _Ground, context: tuple[Subtraction, GridScale]) -> Branch:
+    """A line; its length from the body that it leaves to the edge that it reaches, its width at half its height."""
+    subtraction, scale = context
     line = np.asarray(skeletonize(piece))
     places = np.argwhere(line)
-    far = places[int(np.argmax(distance[line]))]
+    far = places[int(np.argmax(ground.from_tip[line]))]
     # steps across a pixel's corner are longer: a skeleton of n pixels is about 1.1 n long
     apart = float(np.hypot(*np.ptp(places, axis=0))) + 1.0
     length = min(1.1 * float(line.sum()), WINDING * apart)
+    # between body and line lies the fringe, between line and edge the rim
+    whole = length + min(float(ground.to_body[piece].min()), scale.px(START_MM))
+    to_edge = float(ground.to_edge[far[0], far[1]])
+    leaves = to_edge < scale.px(EDGE_MM + AT_EDGE_MM)
     height = max(float(np.median(lines.density[line])), 0.0)
     curve = subtraction.stack[:, line].mean(axis=1)
     smooth = np.convolve(curve, np.ones(3) / 3, mode="same")
     peak = float(smooth.max())
     return Branch(
         line=line,
-        length=(length + min(gap_px, scale.px(START_MM))) * scale.size,
+        length=(whole + (to_edge if leaves else 0.0)) * scale.size,
         width=float((piece & (lines.density > 0.5 * height)).sum()) / max(length, 1.0) * scale.size,
         end=(float(far[0]), float(far[1])),
         strength=float(lines.answer[piece].max()),
         washout=None if peak <= 0 else float(np.clip(smooth[-4:-1].mean() / peak, 0, 1)),
-        outruns=_outruns(subtraction, line, distance),
+        outruns=_outruns(subtraction, line, ground.from_tip),
+        cut_off=leaves,
     )
 
 
