@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from run_frames import disc, line
 
 from marrowpoint.read import read_profile
+from marrowpoint.runs import vessel
 from marrowpoint.runs.grid import GridScale
+from marrowpoint.runs.opacity import most_opaque, steadily_opaque
 from marrowpoint.runs.shadow import cast_shadow
 from marrowpoint.runs.spread import Surroundings, follow_spread
 from marrowpoint.runs.subtract import Subtraction
@@ -19,18 +23,14 @@ TIP, AXIS = (80.0, 80.0), (0.0, 1.0)
 SCALE = GridScale(size=MM, unit="mm", filter_mm=MM)
 
 
-def branches(
-    added: np.ndarray, seed: int = 0, frames: int = 8, first_column: int = 0, moves: bool = False
-) -> tuple[Branch, ...]:
-    """What is found in noise and the picture that was added to all frames after the mask, but for what the needle hides."""
+def subtraction(shown: np.ndarray, seed: int = 0, frames: int = 8, first_column: int = 0) -> Subtraction:
+    """Noise, and a picture that was added to all frames after the mask."""
     rng = np.random.default_rng(seed)
-    shadow = cast_shadow((SIDE, SIDE), TIP, AXIS, radius_px=2.5, edge_px=0.8, length_px=70.0)
-    shown = np.where(shadow.mask, 0.0, added)
     stack = np.stack([share * shown + rng.normal(0, NOISE, shown.shape) for share in [0.0] * MASKS + [1.0] * frames]).astype(
         np.float32
     )
     level = np.full((SIDE, SIDE), 0.5, np.float32)
-    given = Subtraction(
+    return Subtraction(
         frames=tuple(range(len(stack))),
         stack=stack,
         noise=np.full((SIDE, SIDE), NOISE, np.float32),
@@ -43,13 +43,22 @@ def branches(
         shifts_px={0: (0.0, 0.0)},
         mask_frames=tuple(range(MASKS)),
     )
+
+
+def branches(
+    added: np.ndarray, seed: int = 0, frames: int = 8, first_column: int = 0, moves: bool = False
+) -> tuple[Branch, ...]:
+    """What is found in noise and the picture that was added to all frames after the mask, but for what the needle hides."""
+    shadow = cast_shadow((SIDE, SIDE), TIP, AXIS, radius_px=2.5, edge_px=0.8, length_px=70.0)
+    given = subtraction(np.where(shadow.mask, 0.0, added), seed, frames, first_column)
     ahead = cast_shadow((SIDE, SIDE), (80.0, 60.0), AXIS, radius_px=3.5, edge_px=0.8, length_px=90.0)
     place = Surroundings(tip=TIP, corridor=shadow.mask, shadow=shadow, swept=ahead.mask if moves else None)
     return find_branches(given, follow_spread(given, place, SCALE), place, SCALE)[0]
 
 
 def called_veins(found: tuple[Branch, ...]) -> list[Branch]:
-    return [b for b in found if b.length >= LIMITS.vein_from_mm and b.width <= LIMITS.vein_below_mm]
+    least = {True: LIMITS.vein_cut_off_from_mm, False: LIMITS.vein_from_mm}
+    return [b for b in found if b.length >= least[b.cut_off] and b.width <= LIMITS.vein_below_mm]
 
 
 def streak(row: float, column: float, half_mm: tuple[float, float], turn: float, dense: float) -> np.ndarray:
@@ -114,3 +123,48 @@ def test_while_the_needle_moves_a_line_must_leave_contrast_beside_it() -> None:
     assert called_veins(branches(vein))
     assert not called_veins(branches(vein, moves=True))
     assert called_veins(branches(np.maximum(vein, pool), moves=True))
+
+
+@pytest.mark.parametrize(("length_mm", "first_column", "cut_off"), [(40.0, 50, True), (11.0, 20, False)])
+def test_a_line_that_leaves_the_field_is_longer_than_what_is_seen(length_mm: float, first_column: int, cut_off: bool) -> None:
+    """Both show about 11 mm beyond the pool's edge; only the one that reaches the edge of the field goes on."""
+    away = (4.8 + length_mm) / MM
+    end = 80 - 0.3 * away, 80 - 0.95 * away
+    found = branches(
+        np.maximum(disc(80.0, 80.0, 8.0, 0.12, SIDE), line([TIP, end], 3, 0.01, SIDE)), first_column=first_column
+    )
+    assert [b.cut_off for b in found] == [cut_off]
+    assert bool(called_veins(found)) is cut_off
+    assert found[0].length < LIMITS.vein_from_mm
+
+
+def test_a_streak_apart_from_the_tip_is_no_vein() -> None:
+    """20 mm away, thicker than a vein, and narrower than the line filter is long."""
+    pool = disc(80.0, 80.0, 8.0, 0.12, SIDE)
+    assert not called_veins(branches(np.maximum(pool, streak(45.0, 60.0, (14.0, 2.8), 0.2, 0.1))))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 4])
+def test_a_faint_vein_that_stays_is_seen_in_more_frames(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A seventh of one difference's noise; what comes and goes in a few frames cannot be told from noise so."""
+    vein = np.maximum(disc(80.0, 80.0, 8.0, 0.12, SIDE), line([TIP, (40.0, 50.0), (20.0, 60.0)], 2, 0.14 * NOISE, SIDE))
+    assert called_veins(branches(vein, seed=seed, frames=30))
+    monkeypatch.setattr(vessel, "steadily_opaque", vessel.most_opaque)
+    assert not called_veins(branches(vein, seed=seed, frames=30))
+
+
+def test_both_pictures_tell_the_height_of_what_stays() -> None:
+    """In noise SDs; what is there at once is a little more than what rises and stays, and the most is more by noise."""
+    given = subtraction(np.full((SIDE, SIDE), 10 * NOISE), frames=40)
+    assert np.median(steadily_opaque(given)) == pytest.approx(10, rel=0.06)
+    assert np.median(most_opaque(given)) == pytest.approx(10, rel=0.15)
+    assert steadily_opaque(given).std() < 0.75 * most_opaque(given).std()
+
+
+def test_an_edge_laid_beside_itself_counts_less() -> None:
+    """The noise of a place at a steep edge of the mask is larger by what 0.06 px of misregistration show."""
+    level = np.full((SIDE, SIDE), 0.2, np.float32)
+    level[:, 90:] = 0.6
+    given = replace(subtraction(np.full((SIDE, SIDE), 0.01)), mask=level)
+    shown = steadily_opaque(given)
+    assert np.median(shown[:, 89:91]) < 0.5 * np.median(shown[:, :80])

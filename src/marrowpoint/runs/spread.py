@@ -19,6 +19,7 @@ SEED, GROW = 6.0, 3.5  # noise SDs: contrast for sure; contrast where it touches
 CORRIDOR_MM = 1.0  # around the needle: its own misregistered edge
 CORE_SHARE = 0.3  # of the peak: the area is where contrast is at least this dense
 TIP_MM, LINK_MM = 10.0, 4.0  # contrast begins so near to the tip; pieces so near to one another hang together
+BESIDE_MM = 1.0  # contrast so near to the shaft may come out from behind it
 EDGE_MM = 0.5  # beside the shaft its own blurred edge hides contrast, too
 LEVELS = (0.65, 1.4)  # of the level that bounds the area: it may be off by so much (noise of the peak, display, blur)
 FRONT_QUANTILE = 0.98
@@ -208,6 +209,8 @@ def follow_spread(subtraction: Subtraction, around: Surroundings, scale: GridSca
         linked |= distance_from(around.beside, distance.shape) < scale.px(TIP_MM)
     metal = around.corridor if around.swept is None else around.corridor | around.swept
     rim = field_rim(subtraction.inside, metal, scale.px(RIM_MM))
+    # contrast that runs back behind a needle that stands still comes out beside it anywhere
+    shaft = cv2.dilate(around.corridor.astype(np.uint8), disc(scale.px(BESIDE_MM))) > 0 if around.swept is None else None
     inside = subtraction.inside if around.swept is None else subtraction.inside & ~around.swept
     seen, apart = np.zeros_like(linked), np.zeros_like(linked)
     reached = np.full(linked.shape, -1, np.int32)
@@ -218,7 +221,7 @@ def follow_spread(subtraction: Subtraction, around: Surroundings, scale: GridSca
             continue
         mean = subtraction.stack[index - 1 : index + 2].mean(axis=0)
         smooth = smooth_beside(mean, around.swept, scale.px(BLUR_MM))
-        found, other, size = _linked(smooth / noise, inside, linked, scale)
+        found, other, size = _linked(smooth / noise, inside, (linked, shaft), scale)
         elsewhere = max(elsewhere, size * scale.size**2)
         apart |= other
         linked = linked | found
@@ -242,7 +245,9 @@ def smoothed_noise(subtraction: Subtraction, scale: GridScale) -> FloatImage:
     return np.asarray(np.hypot(np.sqrt(total), misregistered(subtraction, scale.px(BLUR_MM))), dtype=np.float32)
 
 
-def _linked(strength: FloatImage, inside: Mask, linked: Mask, scale: GridScale) -> tuple[Mask, Mask, float]:
+def _linked(
+    strength: FloatImage, inside: Mask, links: tuple[Mask, Mask | None], scale: GridScale
+) -> tuple[Mask, Mask, float]:
     """Pieces that stand out and hang together with what is linked already; the others, and the size of their largest [px2]."""
     above = ((strength > GROW) & inside).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
@@ -251,9 +256,11 @@ def _linked(strength: FloatImage, inside: Mask, linked: Mask, scale: GridScale) 
     good = [i for i in range(1, count) if peaks[i] > SEED and stats[i, cv2.CC_STAT_AREA] >= scale.px(1.2) ** 2]
     reach = disc(scale.px(LINK_MM))
     found = np.zeros(inside.shape, np.bool_)
-    near = linked.copy()
+    near, shaft = links
     while good:
         near_now = cv2.dilate(near.astype(np.uint8), reach) > 0 if found.any() else near
+        if shaft is not None and (found & shaft).any():
+            near_now = near_now | shaft
         joined = [i for i in good if (near_now & (labels == i)).any()]
         if not joined:
             break
