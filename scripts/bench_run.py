@@ -110,7 +110,7 @@ def spread_errors(run: PhantomRun, result, size: float) -> dict:
         "area_width": round((spread.area_upper - spread.area_lower) / area, 2),
         "offset_mm": round(length * size, 1),
         "left_share": round(float(truth[~field].sum() / truth.sum()), 2),
-        "cut_off": any(s.cut_off for s in result.spreads),
+        "cut_off": any(part.cut_off for part in (*result.spreads, *result.branches)),
     }
     if result.direction is not None and length > 0:
         found["direction_deg"] = round(angle_between_deg(result.direction, tuple(offset / length)), 1)
