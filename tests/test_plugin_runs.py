@@ -192,6 +192,10 @@ def test_a_target_is_drawn_undone_signed_and_found_again(viewer: Any, tmp_path: 
     QTest.keyClicks(review.panel.line, "seen twice")
     QTest.keyClick(review.panel.line, Qt.Key.Key_Return)
     assert "seen twice" in review.run_panel.why.toPlainText()
+    assert "stands in the ledger" in review.panel.hint.text()
+    key(review, Qt.Key.Key_D)
+    assert "stands in the ledger" not in review.panel.hint.text()
+    key(review, Qt.Key.Key_Escape)
     assert not review.desk.row.reviews, "the frame was not decided on"
     idle(review)
 

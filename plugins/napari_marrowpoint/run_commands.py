@@ -51,6 +51,7 @@ class RunCommands:
         if run is None or run.contrast is None:
             self.review.say("No contrast was followed here: a target is held against the contrast of a run.")
         elif self.review.tools is not None:
+            self.review.say("")  # what was decided before says nothing of the target to come
             self.review.tools.choose(Tool.TARGET)
 
     def accept_run(self) -> None:

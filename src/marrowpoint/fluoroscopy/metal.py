@@ -74,17 +74,21 @@ def _bands(attenuation: FloatImage, shaft: Shaft, places: Floats, step: float) -
 
 def _ends_here(back: Floats, bands: tuple[Floats, Floats, Floats], place: float, width: float) -> bool:
     core, flank, height = bands
-    behind = (back > place + BEHIND[0] * width) & (back < place + BEHIND[1] * width)
-    ahead = (back < place - AHEAD[0] * width) & (back > place - AHEAD[1] * width)
-    beyond = back < place - AHEAD[0] * width
+    behind = _between(back, place + BEHIND[0] * width, place + BEHIND[1] * width)
+    ahead = _between(back, place - AHEAD[1] * width, place - AHEAD[0] * width)
     stark = float(np.median(height[behind]))
-    if stark < LEAST_HEIGHT:
+    if stark < LEAST_HEIGHT or float(height[ahead].mean()) >= LEFT_SHARE * stark:
         return False
     shown, beside = float(np.median(core[behind])), float(np.median(flank[behind]))
     # metal over these flanks would be at least so dark
+    beyond = slice(0, ahead.stop)
     metal = shown + np.minimum(flank[beyond] - beside, 0.0)
     return bool(
-        float(height[ahead].mean()) < LEFT_SHARE * stark
-        and float(flank[ahead].mean()) > beside - BRIGHTER * stark
+        float(flank[ahead].mean()) > beside - BRIGHTER * stark
         and float((core[beyond] - (metal - stark)).max()) < MOST_LEFT * stark
     )
+
+
+def _between(back: Floats, low: float, high: float) -> slice:
+    """Indices of the places that lie between, neither end included."""
+    return slice(int(np.searchsorted(back, low, side="right")), int(np.searchsorted(back, high, side="left")))

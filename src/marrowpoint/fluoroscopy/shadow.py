@@ -6,6 +6,8 @@ leave a floor. The lower it is, the more the logarithm bends the blurred edges, 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,7 +33,7 @@ def shown(thickness: Floats, curve: float) -> Floats:
     -------
     ndarray of float64
     """
-    dark: Floats = np.expm1(-curve * thickness) / np.expm1(-curve)
+    dark: Floats = np.expm1(-curve * thickness) / math.expm1(-curve)
     return dark
 
 
@@ -52,7 +54,7 @@ def logged(dark: Floats, floor: float) -> Floats:
     """
     if floor >= 1.0:
         return dark
-    bright: Floats = np.log1p(-(1.0 - floor) * dark) / np.log(floor)
+    bright: Floats = np.log1p(-(1.0 - floor) * dark) / math.log(floor)
     return bright
 
 

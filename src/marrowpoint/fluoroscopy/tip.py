@@ -30,6 +30,7 @@ LEAST_POINT, MOST_POINT = 0.5, 4.0  # cone of a point; limit of its log evidence
 GRID, SIDE_GRID, BEAM_GRID = 0.1, 0.1, 0.05  # steps of the tabulated thickness along, across and in depth, in radii
 CORRELATED = 20.0  # pixels that share their noise, and misfit of the model: the evidence is that much weaker
 BLUNT = -3.0  # log prior of a flat end: needles for bone have a point
+BLUR_REACH = 4  # of the kernel that blurs a model, in its samples
 TINY = 1e-30
 MODEL_SD = 0.07  # widths: tips are no perfect cones
 
@@ -169,46 +170,69 @@ def _costs(data: _Data, shapes: tuple[tuple[float, float], ...], places: NDArray
     s = origin + data.step * np.arange(count + int(np.ptp(whole)) + 3)
     model = _models(s, data, shapes)
     flat = model.reshape(-1, model.shape[2])
-    product = _shifted((data.weight * data.excess) @ flat.T, len(s), len(places))
-    power = _shifted(data.weight @ (flat**2).T, len(s), len(places))
     scale = (data.along / max(abs(data.start), 1.0)).astype(np.float32)
     lever = np.stack([np.ones_like(scale), scale, scale**2], axis=1)
-    (m00, m01, m11), (v0, v1) = np.moveaxis(power @ lever, 2, 0), np.moveaxis(product @ lever[:, :2], 2, 0)
+    v0, v1, _ = _shifted((data.weight * data.excess) @ flat.T, len(s), len(places), lever)
+    m00, m01, m11 = _shifted(data.weight @ (flat**2).T, len(s), len(places), lever)
     m11 = m11 + 0.05 * m00 + 1e-9  # the height may not turn round within the window
     gain = (v0**2 * m11 - 2 * v0 * v1 * m01 + v1**2 * m00) / np.maximum(m00 * m11 - m01**2, 1e-9)
     costs: NDArray[np.float64] = float((data.weight * data.excess**2).sum()) - np.where(v0 > 0, gain, 0.0)
     return costs
 
 
-def _shifted(table: NDArray[np.floating], width: int, places: int) -> NDArray[np.floating]:
-    """Row i of the data against row i + 1 + P - 1 - p of each model, for every place p: a view of shape (K, P, count)."""
+def _shifted(
+    table: NDArray[np.floating], width: int, places: int, lever: NDArray[np.float32]
+) -> NDArray[np.floating]:
+    """Sums over the data of `lever` (count, 3) times what each model shows with its end at each place, shape (3, K, P)."""
     down, right = table.strides
     shape = (table.shape[1] // width, places, len(table))
+    # row i of the data meets row i + P - p of the model; its row 0 is beyond all of them
     view = np.lib.stride_tricks.as_strided(table[:, 1:], shape, (width * right, right, down + right), writeable=False)
-    return np.ascontiguousarray(view[:, ::-1])
+    sums = np.ascontiguousarray(view[:, ::-1]).reshape(-1, len(table)) @ lever
+    return np.moveaxis(sums.reshape(*shape[:2], 3), 2, 0)
 
 
 def _models(s: NDArray[np.float64], data: _Data, shapes: tuple[tuple[float, float], ...]) -> Floats:
     """Shafts with their apex at 0, solid toward negative places, shown and blurred as the shaft itself is, shape (K, S, C)."""
     radius = data.section.radius_px
-    value = np.stack([_thickness(s / radius, np.abs(data.across) / radius, shape) for shape in shapes])
+    value = _thickness(np.pad(s, BLUR_REACH, mode="edge") / radius, np.abs(data.across) / radius, shapes)
     dark = shown(value, data.section.curve)
     blur = max(0.4, data.section.blur_px / data.step)
-    for one in dark:
-        cv2.GaussianBlur(one, (9, 9), blur, dst=one, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(logged(dark, data.section.floor), np.float32) * data.texture
+    side = 2 * BLUR_REACH + 1
+    # one below the other: what blurs across from the next is cut off again
+    tall = cv2.GaussianBlur(dark.reshape(-1, dark.shape[2]), (side, side), blur, borderType=cv2.BORDER_REPLICATE)
+    smooth = np.asarray(tall.reshape(dark.shape)[:, BLUR_REACH:-BLUR_REACH], np.float64)
+    return np.asarray(logged(smooth, data.section.floor), np.float32) * data.texture
 
 
-def _thickness(along: NDArray[np.float64], across: NDArray[np.float64], shape: tuple[float, float]) -> NDArray[np.float64]:
-    """Thickness of an end between the places of its table, distances in radii."""
-    place, side, table = end_thickness(*shape)
-    rows = np.clip((along - place[0]) / GRID, 0, len(place) - 1.001)
-    columns = np.clip(across / SIDE_GRID, 0, len(side) - 1.001)
-    r0, c0 = rows.astype(int), columns.astype(int)
-    fr, fc = (rows - r0)[:, None], columns - c0
-    beside = table[:, c0] * (1 - fc) + table[:, c0 + 1] * fc
-    value: NDArray[np.float64] = beside[r0] * (1 - fr) + beside[r0 + 1] * fr
+def _thickness(
+    along: NDArray[np.float64], across: NDArray[np.float64], shapes: tuple[tuple[float, float], ...]
+) -> NDArray[np.float64]:
+    """Thickness of each end between the places of its table, distances in radii, shape (K, S, C)."""
+    first, last, table = _tables(shapes)
+    rows = np.clip((along - first[:, None]) / GRID, 0, last[:, None])
+    r0 = rows.astype(int)
+    part = (rows - r0)[:, :, None].astype(np.float32)
+    shape = np.arange(len(shapes))[:, None]
+    columns = np.clip(across / SIDE_GRID, 0, table.shape[2] - 1.001)
+    c0 = columns.astype(int)
+    share = np.zeros((table.shape[2], len(across)), np.float32)
+    share[c0, np.arange(len(across))] = 1 - (columns - c0)
+    share[c0 + 1, np.arange(len(across))] = columns - c0
+    value: NDArray[np.float64] = (table[shape, r0] * (1 - part) + table[shape, r0 + 1] * part) @ share
     return value
+
+
+@cache
+def _tables(
+    shapes: tuple[tuple[float, float], ...],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
+    """First place and last row of each table, shape (K,), and the tables one behind the other, shape (K, G, H)."""
+    ends = [end_thickness(*shape) for shape in shapes]
+    table = np.zeros((len(ends), max(len(place) for place, _, _ in ends), len(ends[0][1])), np.float32)
+    for one, (place, _, thickness) in zip(table, ends, strict=True):
+        one[: len(place)] = thickness
+    return np.array([place[0] for place, _, _ in ends]), np.array([len(place) - 1.001 for place, _, _ in ends]), table
 
 
 @cache
