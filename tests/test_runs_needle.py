@@ -15,10 +15,11 @@ from marrowpoint.measurement import Bound, Measurement, Unit
 from marrowpoint.phantom.runs_needle import FlatNeedle, advance
 from marrowpoint.read import read_profile
 from marrowpoint.report.run_record import run_record
+from marrowpoint.review.runs import needle_curves
 from marrowpoint.runs.assess import assess_run
 from marrowpoint.runs.events import find_events
 from marrowpoint.runs.judge_needle import judge_needle
-from marrowpoint.runs.needle import BoneOf, describe_needle, follow_needle
+from marrowpoint.runs.needle import BoneOf, as_told, describe_needle, follow_needle
 from marrowpoint.runs.run import NeedlePoint, NeedleResult, RunAssessment, RunTimes
 from marrowpoint.runs.scan import Scan, scan_run
 from marrowpoint.runs.track import Tracker
@@ -234,6 +235,18 @@ def test_what_is_found_now_here_now_there_is_no_needle(run) -> None:
     result = describe_needle(replace(track, needles=mixed), scan, RunTimes(), CALIBRATION, None, PROFILE)
     assert result is not None and not result.steady
     assert judge_needle(result, PROFILE.run).reasons[0].code == "no_needle"
+    assert {event.code for event in result.events} >= {"brightness_jump", "withdrawn"}
+    told = as_told(result)
+    assert {event.code for event in told.events} == {"brightness_jump"}
+    assert all(p.tip is p.advance is p.tip_to_cortex is None and p.state in ("lost", "copy") for p in told.points)
+    assert (told.travel, told.followed_share, told.confidence) == (None, 0.0, 0.0)
+    assert len(told.key_frames) >= 2 and told.key_frames[-1] == len(told.points) - 1
+    assert not needle_curves(told), "no curve in the window, the report or the audit"
+
+
+def test_what_is_one_needle_is_told_as_it_is(run) -> None:
+    _, _, result, _, _ = run
+    assert as_told(result) is result
 
 
 def test_a_doubtful_needle_is_told(run) -> None:

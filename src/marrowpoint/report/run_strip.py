@@ -81,7 +81,7 @@ def _curves(run: RunAssessment, width: int) -> list[Picture]:
     seconds = run.times.seconds
     if run.contrast is not None and any(spread.seen_area > 0 for spread in run.contrast.spreads):
         return [_contrast_curves(run.contrast, seconds, width)]
-    return [] if run.needle is None else [_needle_curves(run.needle, seconds, width)]
+    return [] if run.needle is None else _needle_curves(run.needle, seconds, width)
 
 
 def _contrast_curves(contrast: ContrastResult, seconds: tuple[float, ...] | None, width: int) -> Picture:
@@ -95,14 +95,14 @@ def _contrast_curves(contrast: ContrastResult, seconds: tuple[float, ...] | None
     return _plot(lines, _axis(seconds), width, [])
 
 
-def _needle_curves(needle: NeedleResult, seconds: tuple[float, ...] | None, width: int) -> Picture:
+def _needle_curves(needle: NeedleResult, seconds: tuple[float, ...] | None, width: int) -> list[Picture]:
     lines = []
     for name, field in (("way along the shaft", "advance"), ("tip to outline", "tip_to_cortex")):
         known = [(point.frame, getattr(point, field)) for point in needle.points if getattr(point, field) is not None]
         if len(known) > 1:
             lines.append((f"{name} [{needle.unit}]", _places([f for f, _ in known], seconds), [m.value for _, m in known]))
     marks = _places([event.frame for event in needle.events], seconds)
-    return _plot(lines, _axis(seconds), width, marks)
+    return [_plot(lines, _axis(seconds), width, marks)] if lines else []
 
 
 def _places(frames: Sequence[int], seconds: tuple[float, ...] | None) -> list[float]:

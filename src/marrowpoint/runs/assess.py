@@ -17,7 +17,7 @@ from marrowpoint.profile import Profile
 from marrowpoint.runs.contrast import Known, follow_with_pictures, onset_or_refusal
 from marrowpoint.runs.judge_needle import judge_needle
 from marrowpoint.runs.judge_spread import judge_spread
-from marrowpoint.runs.needle import BoneOf, describe_needle, follow_needle
+from marrowpoint.runs.needle import BoneOf, as_told, describe_needle, follow_needle
 from marrowpoint.runs.pictures import RunPictures
 from marrowpoint.runs.run import ContrastResult, NeedleResult, RunAssessment, RunSource, StripPicture
 from marrowpoint.runs.scan import Scan, scan_run, shrink
@@ -92,6 +92,7 @@ def assess_run(
         contrast, strip = None if contrast is None else replace(contrast, onset=None), ()
     else:
         verdict = _contrast_first(verdict, contrast, of_needle)
+    needle = None if needle is None else as_told(needle)
     if not strip:
         strip = _frame_strip(source, needle)
     done = replace(plain, calibration=key.calibration, needle=needle, contrast=contrast, strip=strip)

@@ -21,6 +21,7 @@ from marrowpoint.runs.scan import Scan
 from marrowpoint.runs.track import Track, Tracker
 
 KEY_FRAMES = 6
+OF_THE_PICTURE = ("table_moved", "brightness_jump")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -102,6 +103,32 @@ def describe_needle(
         motion=Motion(largest_shift=_largest_shift(scan) * _size(calibration), unit=unit),
         confidence=float(np.median([needle.confidence for needle in track.needles if needle is not None])),
         steady=_steady([(_back(scan, i, needle.tip), needle) for i, needle in enumerate(track.needles) if needle is not None]),
+    )
+
+
+def as_told(result: NeedleResult) -> NeedleResult:
+    """What may be told of a needle: where it is not the same shaft all along, only what the whole picture did.
+
+    Parameters
+    ----------
+    result : NeedleResult
+
+    Returns
+    -------
+    NeedleResult
+        The same where it is steady, else without tips, ways, key frames of its own and events of a needle.
+    """
+    if result.steady:
+        return result
+    events = tuple(event for event in result.events if event.code in OF_THE_PICTURE)
+    return replace(
+        result,
+        points=tuple(NeedlePoint(frame=p.frame, state="copy" if p.state == "copy" else "lost") for p in result.points),
+        events=events,
+        followed_share=0.0,
+        travel=None,
+        key_frames=_key_frames(list(range(len(result.points))), [event.frame for event in events]),
+        confidence=0.0,
     )
 
 

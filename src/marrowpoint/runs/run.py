@@ -259,7 +259,7 @@ class NeedleResult:
     events : tuple of RunEvent
     followed_share : float
         Frames with the needle over frames that are no copies.
-    travel : float
+    travel : float or None
         Way of the tip along the shaft against the bone, from the farthest back to the deepest [`unit`].
     unit : str
     key_frames : tuple of int
@@ -273,7 +273,7 @@ class NeedleResult:
     points: tuple[NeedlePoint, ...]
     events: tuple[RunEvent, ...]
     followed_share: float
-    travel: float
+    travel: float | None
     unit: str
     key_frames: tuple[int, ...]
     motion: Motion
