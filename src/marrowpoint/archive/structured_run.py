@@ -133,7 +133,7 @@ def _contrast(record: Record, images: Images) -> Iterator[Measurement]:
 
 def _needle(record: Record, images: Images) -> Iterator[Measurement]:
     needle = record["needle"]
-    if needle is None:
+    if needle is None or not needle["steady"]:
         return
     tips = {point["frame"]: point["tip_xy"] for point in needle["points"] if point["tip_xy"] is not None}
     drawn = [

@@ -329,7 +329,7 @@ def run_sentences(run: RunAssessment) -> tuple[str, ...]:
             told.append(f"{100 * contrast.in_bone:.0f} % of the contrast is projected over the bone.")
         if contrast.washout is not None:
             told.append(f"At the end {100 * contrast.washout:.0f} % of the highest density is left.")
-    if run.needle is not None:
+    if run.needle is not None and run.needle.steady:
         told.append(f"Needle found in {100 * run.needle.followed_share:.0f} % of the frames.")
     if run.copies:
         told.append(f"{len(run.copies)} frames repeat the one before.")

@@ -18,6 +18,7 @@ from marrowpoint.runs.contrast import Known, follow_with_pictures, onset_or_refu
 from marrowpoint.runs.judge_needle import judge_needle
 from marrowpoint.runs.judge_spread import judge_spread
 from marrowpoint.runs.needle import BoneOf, as_told, describe_needle, follow_needle
+from marrowpoint.runs.onset import LEAST_MASKS
 from marrowpoint.runs.pictures import RunPictures
 from marrowpoint.runs.run import ContrastResult, NeedleResult, RunAssessment, RunSource, StripPicture
 from marrowpoint.runs.scan import Scan, scan_run, shrink
@@ -26,6 +27,7 @@ from marrowpoint.runs.track import Tracker
 from marrowpoint.verdict import Code, Flag, Reason, Verdict
 
 USUAL_MM_PER_PX = 0.3  # where there is no scale
+STOOD = 5  # last mask frames that tell where the needle stood when contrast came
 SEEN = {Code.VASCULAR_PATTERN_SEEN, Code.SPREAD_AT_TARGET, Code.SPREAD_AWAY, Code.LOCAL_POOL}
 
 
@@ -142,6 +144,8 @@ def _contrast(
         limit /= USUAL_MM_PER_PX
     try:
         onset = onset_or_refusal(scan)
+        if needle is not None and needle.steady:
+            onset = replace(onset, mask_frames=_stood(needle, onset.mask_frames, limit))
         moved = 0.0 if needle is None else _moved(needle, onset.mask_frames[-1])
         picture = average_mask(source.frames, scan, onset)
         still = _as_frame(source, onset.mask_frames[len(onset.mask_frames) // 2], picture, scan)
@@ -163,6 +167,20 @@ def _contrast(
 def _trusted_bone(assessment: Assessment, profile: Profile) -> Mask | None:
     cortex = assessment.cortex
     return cortex.bone if cortex is not None and cortex.confidence >= profile.verdict.min_bone_confidence else None
+
+
+def _stood(needle: NeedleResult, masks: tuple[int, ...], limit: float) -> tuple[int, ...]:
+    """The last mask frames through which the needle stood: its earlier place would be missing from a mask that holds both."""
+    ways = {p.frame: p.advance.value for p in needle.points if p.advance is not None}
+    known = [frame for frame in masks if frame in ways]
+    if len(known) < STOOD:
+        return masks
+    # one tip that is found beside the others is no way of the needle
+    smooth = {f: float(np.median([ways[g] for g in known[max(0, k - 1) : k + 2]])) for k, f in enumerate(known)}
+    last = float(np.median([smooth[frame] for frame in known[-STOOD:]]))
+    moved = [frame for frame in known if abs(smooth[frame] - last) > limit]
+    kept = tuple(frame for frame in masks if not moved or frame > moved[-1])
+    return kept if len(kept) >= LEAST_MASKS else masks[-LEAST_MASKS:]
 
 
 def _moved(needle: NeedleResult, last_mask: int) -> float:

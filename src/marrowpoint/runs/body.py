@@ -42,7 +42,7 @@ class Bodies:
         return Bodies(thick=self.thick & kept, whole=self.whole & kept)
 
 
-def find_bodies(most: FloatImage, seen: Mask, around: Surroundings, scale: GridScale) -> Bodies:
+def find_bodies(most: FloatImage, seen: Mask, around: Surroundings, scale: GridScale, *, pool: bool = True) -> Bodies:
     """Find the bodies by their thickness, measured against their own peak: against the noise a dense vein looks thick.
 
     Parameters
@@ -53,6 +53,8 @@ def find_bodies(most: FloatImage, seen: Mask, around: Surroundings, scale: GridS
         Where contrast was seen.
     around : Surroundings
     scale : GridScale
+    pool : bool
+        Whether the largest of them is one however small it is.
 
     Returns
     -------
@@ -64,7 +66,7 @@ def find_bodies(most: FloatImage, seen: Mask, around: Surroundings, scale: GridS
     wide = cv2.morphologyEx(_whole(seen, around, scale).astype(np.uint8), cv2.MORPH_OPEN, disc(scale.px(WIDE_MM))) > 0
     dense = seen & (smooth > DENSE_SHARE * float(np.quantile(smooth[seen], 0.98)))
     thick = wide | (cv2.morphologyEx(dense.astype(np.uint8), cv2.MORPH_OPEN, disc(scale.px(THICK_MM))) > 0)
-    thick = _without_forks(thick, from_tip(around), scale)
+    thick = _without_forks(thick, from_tip(around), scale, pool=pool)
     tapered = thick
     for _ in range(max(1, round(scale.px(TAPER_MM)))):
         tapered = tapered | (dense & (cv2.dilate(tapered.astype(np.uint8), disc(1)) > 0))
@@ -87,13 +89,13 @@ def _whole(seen: Mask, around: Surroundings, scale: GridScale) -> Mask:
     return np.asarray(whole | np.isin(labels, holes))
 
 
-def _without_forks(thick: Mask, distance: FloatImage, scale: GridScale) -> Mask:
+def _without_forks(thick: Mask, distance: FloatImage, scale: GridScale, *, pool: bool) -> Mask:
     """Bodies without small pieces away from the tip: where a vein forks or turns it looks thick, and is no pool."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(thick.astype(np.uint8), connectivity=8)
-    if count <= 2:
+    if count <= 2 and pool:
         return thick
     near = distance < scale.px(NEAR_MM)
-    largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+    largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])) if pool and count > 1 else 0
     least = scale.px(FORK_MM) ** 2
     kept = [
         label

@@ -13,9 +13,10 @@ from marrowpoint.needle import Needle
 from marrowpoint.profile import RunLimits
 from marrowpoint.runs.begin import begin
 from marrowpoint.runs.directions import direction_words, known_orientation, unit_vector
-from marrowpoint.runs.grid import GridScale, grid_scale
+from marrowpoint.runs.grid import FIELD_MM, GridScale, distance_from, grid_scale
 from marrowpoint.runs.judge_spread import is_vein
 from marrowpoint.runs.onset import Onset, find_onset
+from marrowpoint.runs.opacity import doubt
 from marrowpoint.runs.pictures import BLACK_SD, GREY, RunPictures
 from marrowpoint.runs.run import ContrastResult, Motion, Run, RunSource, StripPicture
 from marrowpoint.runs.scan import Scan
@@ -31,6 +32,7 @@ from marrowpoint.runs.subtract import Subtraction, bone_region, subtract_run
 from marrowpoint.runs.vessel import Branch, find_branches
 
 NEAR_MM = 45.0  # bone so near to the tip is registered
+EXPECTED_MM = 30.0  # so near to the tip contrast is expected: greys are read farther off
 LEAK_MM = 5.0  # around the needle: contrast that runs along it
 BESIDE_MM = 1.2  # from the middle of a vein its density is summed so far
 LEAST_MM = 4.0  # beside a moving needle: side of the least area that is called contrast
@@ -103,10 +105,11 @@ def follow_with_pictures(
     mm_per_px = known.mm_per_px
     reach_px = NEAR_MM / mm_per_px if mm_per_px else 0.3 * max(picture.shape)
     region = bone_region(scan, picture, known.needle, known.bone, reach_px)
-    subtraction = subtract_run(source.frames, scan, onset, picture, region, limits.most_residual_px)
+    first = None if onset.place is None else _in_mask(scan, onset, onset.place)
+    near = _near([p for p in (first, None if known.needle is None else known.needle.tip) if p is not None], picture, mm_per_px)
+    subtraction = subtract_run(source.frames, scan, onset, picture, (region, near), limits.most_residual_px)
     scale = grid_scale(subtraction, mm_per_px)
     per_px = subtraction.factor / scale.filter_mm
-    first = None if onset.place is None else _in_mask(scan, onset, onset.place)
     around = surroundings(subtraction, known.needle, known.bone, known.target, CORRIDOR_MM * per_px, known.travel_px, first)
     plain = _plain(subtraction, onset, scale, source)
     pictures = RunPictures.of(subtraction, None, inverted=scan.exposure.inverted)
@@ -119,7 +122,7 @@ def follow_with_pictures(
         return plain, _strip(subtraction, None, None, onset), pictures
     series = follow_spread(subtraction, around, scale)
     branches, least = find_branches(subtraction, series, around, scale)
-    least_density = least * float(np.median(subtraction.noise[subtraction.inside]))
+    least_density = least * float(np.median(doubt(subtraction)[subtraction.inside]))
     done = replace(
         plain,
         tip=subtraction.to_picture(around.tip),
@@ -140,6 +143,15 @@ def follow_with_pictures(
         veins = _veins(subtraction, series, [b for b in branches if is_vein(_run(b, subtraction), done, limits)], scale)
         done = _described(done, subtraction, series, around, (scale, source, veins))
     return done, _strip(subtraction, series, around, onset), replace(pictures, series=series)
+
+
+def _near(places: list[tuple[float, float]], picture: FloatImage, mm_per_px: float | None) -> Mask:
+    """Around the tip, and where contrast first appears."""
+    reach_px = EXPECTED_MM / mm_per_px if mm_per_px else EXPECTED_MM / FIELD_MM * max(picture.shape)
+    near = np.zeros(picture.shape, np.bool_)
+    for place in places:
+        near |= distance_from(place, picture.shape) < reach_px
+    return near
 
 
 def _in_mask(scan: Scan, onset: Onset, place: tuple[float, float]) -> tuple[float, float]:

@@ -13,6 +13,8 @@ NEVER_ABSENT = (
     "Not seen is not absent: live fluoroscopy misses 20 to 40 % of the vascular uptake that subtraction shows, "
     "and a subtraction misses veins too thin or too fast for it."
 )
+LEAVES = "Contrast reaches the edge of the field: how far it goes, and whether a vein takes it there, cannot be told."
+LEAVES_SHORT = "Contrast leaves the picture: where it goes cannot be judged"
 UNTOLD_SHARE = 0.5  # of the frames after the mask: with more whose motion cannot be told, nothing reassuring is said
 ELSEWHERE_SHARE = 1.0  # of the spread's own area: a change as large as the spread is told
 ELSEWHERE_MM = 12.0  # side of the least area of such a change
@@ -74,6 +76,10 @@ def _without_vein(
             text = f"From frame {result.onset + 1} something appears that does not hang together with the tip: look at it."
             reasons.insert(0, Reason(code="change_elsewhere", text=text))
             flags = tuple(dict.fromkeys((*flags, Flag.CHANGE_ELSEWHERE)))
+        if any(branch.cut_off for branch in result.branches):
+            reasons.insert(0, Reason(code="contrast_leaves_field", text=LEAVES))
+            flags = (*flags, Flag.LEAVES_FIELD)
+            return Verdict(code=Code.NOT_ASSESSABLE, text=LEAVES_SHORT, flags=flags, reasons=tuple(reasons))
         return Verdict(code=Code.NO_CONTRAST_SEEN, text=words, flags=flags, reasons=tuple(reasons))
     code, text = _place(result, limits, peak.front, peak.in_bone, peak.in_target)
     reasons.insert(0, Reason(code=code.value, text=text))
@@ -86,12 +92,11 @@ def _without_vein(
     reasons.append(Reason(code="no_vein_seen", text=f"No vein is seen to fill. {_least(result)}{behind}"))
     if leaves:
         flags = (*flags, Flag.LEAVES_FIELD)
-        text = "Contrast reaches the edge of the field: how far it goes, and whether a vein takes it there, cannot be told."
-        reasons.insert(1, Reason(code="contrast_leaves_field", text=text))
+        reasons.insert(1, Reason(code="contrast_leaves_field", text=LEAVES))
         if code in (Code.LOCAL_POOL, Code.SPREAD_AT_TARGET):
             # what is seen stays near, what is not seen may not
-            words = "Contrast leaves the picture: where it goes cannot be judged"
-            return Verdict(code=Code.NOT_ASSESSABLE, text=words, flags=flags, reasons=(reasons[1], reasons[0], *reasons[2:]))
+            told = (reasons[1], reasons[0], *reasons[2:])
+            return Verdict(code=Code.NOT_ASSESSABLE, text=LEAVES_SHORT, flags=flags, reasons=told)
     short = {
         Code.SPREAD_AT_TARGET: "Contrast spreads at the target",
         Code.LOCAL_POOL: "Contrast pools at the tip; no vein seen (not: none)",

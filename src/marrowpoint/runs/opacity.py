@@ -25,7 +25,7 @@ def most_opaque(subtraction: Subtraction) -> FloatImage:
         running = running + np.float32(KEEP_SHARE) * (difference - running)
         if frame > subtraction.mask_frames[-1]:
             np.maximum(most, running, out=most)
-    return np.asarray(most / _doubt(subtraction), dtype=np.float32)
+    return np.asarray(most / doubt(subtraction), dtype=np.float32)
 
 
 def steadily_opaque(subtraction: Subtraction) -> FloatImage:
@@ -35,9 +35,19 @@ def steadily_opaque(subtraction: Subtraction) -> FloatImage:
     total = np.zeros_like(subtraction.noise)
     for share, index in zip(course, later, strict=True):
         total += share * subtraction.stack[index]
-    return np.asarray(total / float(course @ course) / _doubt(subtraction), dtype=np.float32)
+    return np.asarray(total / float(course @ course) / doubt(subtraction), dtype=np.float32)
 
 
-def _doubt(subtraction: Subtraction) -> FloatImage:
-    """Noise of one difference, larger at edges: a mean of frames lowers noise to about a half, misregistration stays."""
+def doubt(subtraction: Subtraction) -> FloatImage:
+    """Noise SD of one difference, larger at edges: means of frames have about half the noise, misregistration stays.
+
+    Parameters
+    ----------
+    subtraction : Subtraction
+
+    Returns
+    -------
+    ndarray of shape (m, n), float32
+        Attenuation.
+    """
     return np.asarray(np.hypot(subtraction.noise, misregistered(subtraction, EDGE_PX) / MEAN_NOISE), dtype=np.float32)

@@ -6,8 +6,9 @@ fits into memory and each value is the mean of several pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from marrowpoint.needle import Needle
 from marrowpoint.runs.onset import Onset, without_slow
 from marrowpoint.runs.register import Alignment, Template, align, make_template
 from marrowpoint.runs.scan import Scan, unclipped
-from marrowpoint.runs.tone import Greys
+from marrowpoint.runs.tone import level_greys
 
 ALIGN_SIDE_PX, GRID_SIDE_PX = 640, 288
 MOST_FRAMES = 300  # kept on the grid; longer runs are thinned
@@ -90,12 +91,14 @@ class Subtraction:
 
 def average_mask(frames: Callable[[], Iterable[Frame]], scan: Scan, onset: Onset) -> FloatImage:
     """Mean of the mask frames laid over the middle one, attenuation, shape (M, N)."""
-    taken = _taken(frames(), scan, onset.mask_frames)
-    middle = taken[len(taken) // 2]
+    middle = next(_taken(frames(), scan, onset.mask_frames[len(onset.mask_frames) // 2 :][:1]))
     template = make_template(middle, unclipped(middle, scan.exposure.field))
     if template is None:
         raise NotAssessable("no_detail", "the frames hold too little detail to be laid over one another")
-    return np.asarray(np.mean([align(template, x, judge=False).apply(x) for x in taken], axis=0), dtype=np.float32)
+    total = np.zeros_like(middle)
+    for one in _taken(frames(), scan, onset.mask_frames):
+        total += align(template, one, judge=False).apply(one)
+    return np.asarray(total / np.float32(len(onset.mask_frames)), dtype=np.float32)
 
 
 def bone_region(scan: Scan, picture: FloatImage, needle: Needle | None, bone: Mask | None, reach_px: float) -> Mask:
@@ -131,7 +134,12 @@ def bone_region(scan: Scan, picture: FloatImage, needle: Needle | None, bone: Ma
 
 
 def subtract_run(
-    frames: Callable[[], Iterable[Frame]], scan: Scan, onset: Onset, picture: FloatImage, region: Mask, most_residual_px: float
+    frames: Callable[[], Iterable[Frame]],
+    scan: Scan,
+    onset: Onset,
+    picture: FloatImage,
+    where: tuple[Mask, Mask],
+    most_residual_px: float,
 ) -> Subtraction:
     """Align every frame of the onset's view to the mask and subtract it.
 
@@ -143,8 +151,8 @@ def subtract_run(
     onset : Onset
     picture : ndarray of shape (M, N), float32
         From `average_mask`.
-    region : ndarray of shape (M, N), bool
-        From `bone_region`.
+    where : tuple of ndarray of shape (M, N), bool
+        What is registered, from `bone_region`; and around the tip, where contrast is expected.
     most_residual_px : float
         A frame with more residual motion is refused [px].
 
@@ -157,6 +165,7 @@ def subtract_run(
     NotAssessable
         ``no_detail``; ``motion`` where hardly a frame is left after the refused ones.
     """
+    region, near = where
     shrink = max(1, round(max(picture.shape) / ALIGN_SIDE_PX))
     template = make_template(_area(picture, shrink), _area(region.astype(np.float32), shrink) > 0.99)
     if template is None:
@@ -175,7 +184,7 @@ def subtract_run(
     for index, frame in enumerate(frames()):
         if index in kept:
             work.add(index, _attenuation(frame, scan))
-    return work.finish(onset, picture)
+    return work.finish(onset, picture, _area(near.astype(np.float32), shrink * grid) > 0)
 
 
 def _trusted(picture: FloatImage, field: Mask) -> Mask:
@@ -204,8 +213,7 @@ class _Work:
     ) -> None:
         self.template, self.wide = templates
         self.base, self.shrink, self.grid, self.most_px = base, shrink, grid, most_px
-        self.inside = inside
-        self.greys = Greys.of(_area(base, grid), inside)
+        self.mask, self.inside = _area(base, grid), inside
         self.now = Alignment()
         self.kept: list[int] = []
         self.stack: list[FloatImage] = []
@@ -229,12 +237,10 @@ class _Work:
             if self.residuals[index] > self.most_px:
                 self.refused.append(index)
                 return
-        difference = self.greys.level(_area(found.apply(small) - self.base, self.grid))
-        slow = SLOW_SHARE * max(difference.shape)
-        self.stack.append(without_slow(difference, self.inside, slow))
+        self.stack.append(_area(found.apply(small) - self.base, self.grid))
         self.kept.append(index)
 
-    def finish(self, onset: Onset, picture: FloatImage) -> Subtraction:
+    def finish(self, onset: Onset, picture: FloatImage, near: Mask) -> Subtraction:
         after = [i for i in self.kept if i > onset.mask_frames[-1]]
         lost = [i for i in self.refused if i > onset.mask_frames[-1]]
         masks = [k for k, i in enumerate(self.kept) if i in onset.mask_frames]
@@ -250,11 +256,14 @@ class _Work:
             raise NotAssessable("motion", refusal)
         stack = np.stack(self.stack)
         self.stack.clear()
+        level_greys(stack, self.mask, self.inside, near)
+        for index, one in enumerate(stack):
+            stack[index] = without_slow(one, self.inside, SLOW_SHARE * max(one.shape))
         return Subtraction(
             frames=tuple(self.kept),
             stack=stack,
             noise=_noise(stack[masks], self.inside),
-            mask=self.greys.mask,
+            mask=self.mask,
             picture=picture,
             inside=self.inside,
             factor=float(self.shrink * self.grid),
@@ -283,8 +292,10 @@ def _attenuation(frame: Frame, scan: Scan) -> FloatImage:
     return np.asarray(1 - frame.pixels if scan.exposure.inverted else frame.pixels, dtype=np.float32)
 
 
-def _taken(frames: Iterable[Frame], scan: Scan, wanted: tuple[int, ...]) -> list[FloatImage]:
-    return [_attenuation(frame, scan) for index, frame in enumerate(frames) if index in wanted]
+def _taken(frames: Iterable[Frame], scan: Scan, wanted: tuple[int, ...]) -> Iterator[FloatImage]:
+    for index, frame in enumerate(islice(frames, max(wanted) + 1)):
+        if index in wanted:
+            yield _attenuation(frame, scan)
 
 
 def _area(picture: FloatImage, factor: int) -> FloatImage:

@@ -86,15 +86,15 @@ def find_branches(
     """
     most = most_opaque(subtraction)
     ground = _ground(most, subtraction, series, around, scale)
+    pictures = [filter_lines(p, subtraction.inside, ground.hidden, scale) for p in (most, steadily_opaque(subtraction))]
+    both = [branch for lines in pictures for branch in _leaving(lines, ground, subtraction, scale)]
     found: list[Branch] = []
-    units = []
-    for picture in (most, steadily_opaque(subtraction)):
-        lines = filter_lines(picture, subtraction.inside, ground.hidden, scale)
-        units.append(lines.unit)
-        taken = np.logical_or.reduce([np.zeros_like(ground.hidden), *(branch.line for branch in found)])
-        taken = cv2.dilate(taken.astype(np.uint8), disc(scale.px(SAME_MM))) > 0
-        found += [b for b in _leaving(lines, ground, subtraction, scale) if (b.line & taken).sum() <= 0.5 * b.line.sum()]
-    return tuple(sorted(found, key=lambda b: -b.length)), SEED * units[0]
+    taken = np.zeros_like(ground.hidden)
+    for branch in sorted(both, key=lambda b: -b.length):
+        if (branch.line & taken).sum() <= 0.5 * branch.line.sum():
+            found.append(branch)
+            taken |= cv2.dilate(branch.line.astype(np.uint8), disc(scale.px(SAME_MM))) > 0
+    return tuple(found), SEED * pictures[0].unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -106,6 +106,7 @@ class _Ground:
     start: Mask
     from_tip: FloatImage
     to_body: FloatImage
+    to_apart: FloatImage
     from_metal: FloatImage
     to_edge: FloatImage
     least: float
@@ -120,10 +121,10 @@ def _ground(
         bodies = bodies.near(cv2.dilate(around.swept.astype(np.uint8), disc(scale.px(METAL_MM))) > 0)
     fringe = cv2.dilate(bodies.whole.astype(np.uint8), disc(scale.px(FRINGE_MM))) > 0
     # a streak of its own is no line either, but none is thought to leave it
-    apart = find_bodies(most, series.apart, around, scale).whole
+    apart = find_bodies(most, series.apart, around, scale, pool=False)
     metal = around.corridor if around.swept is None else around.corridor | around.swept
     hidden = fringe | (cv2.dilate(metal.astype(np.uint8), disc(scale.px(METAL_MM))) > 0)
-    hidden |= cv2.dilate(apart.astype(np.uint8), disc(scale.px(FRINGE_MM))) > 0
+    hidden |= cv2.dilate(apart.whole.astype(np.uint8), disc(scale.px(FRINGE_MM))) > 0
     distance = from_tip(around)
     to_edge = from_rim(subtraction.inside, metal)
     # with nothing that it could leave a line must be sure; a needle that moves changes much, and there none is
@@ -135,6 +136,7 @@ def _ground(
         start=cv2.dilate((fringe | (distance < scale.px(START_MM))).astype(np.uint8), disc(scale.px(START_MM))) > 0,
         from_tip=distance,
         to_body=_away_from(bodies.thick) if bodies.thick.any() else distance,
+        to_apart=_away_from(apart.thick) if apart.thick.any() else np.full_like(distance, np.inf),
         from_metal=_away_from(metal),
         to_edge=to_edge,
         least=SEED if bodies.thick.any() else alone,
@@ -189,6 +191,9 @@ def _branch(piece: Mask, lines: Lines, ground: _Ground, context: tuple[Subtracti
     whole = length + min(float(ground.to_body[piece].min()), scale.px(START_MM))
     to_edge = float(ground.to_edge[far[0], far[1]])
     leaves = to_edge < scale.px(EDGE_MM + AT_EDGE_MM)
+    # a line that leads to contrast apart from the tip goes on through what is hidden around that
+    onward = float(ground.to_apart[far[0], far[1]])
+    whole += onward if onward < scale.px(START_MM) else 0.0
     height = max(float(np.median(lines.density[line])), 0.0)
     curve = subtraction.stack[:, line].mean(axis=1)
     smooth = np.convolve(curve, np.ones(3) / 3, mode="same")
