@@ -11,6 +11,7 @@ from run_frames import circle_field, disc, line, make_run, renumbered, shifted, 
 from marrowpoint.errors import NotAssessable, UnreadableImage
 from marrowpoint.needle import Needle
 from marrowpoint.read import read_profile
+from marrowpoint.report.run_record import run_record
 from marrowpoint.runs.assess import assess_run
 from marrowpoint.runs.contrast import Known, follow_contrast, onset_or_refusal
 from marrowpoint.runs.directions import direction_words, known_orientation
@@ -82,6 +83,27 @@ def test_a_vein_that_leaves_the_pool_is_seen_and_no_vein_is_not() -> None:
     assert np.hypot(*(end - np.array(VEIN[-1]))) * MM < 9
     _, without = follow(make_run(26, lambda i: grown(i, 10, 8.0, 128.0, 122.0)))
     assert without.code is Code.LOCAL_POOL
+
+
+def test_a_vein_that_leaves_the_field_says_so_in_the_record() -> None:
+    """From the pool to the collimator, 40 px beyond it and on."""
+    end = (20.0, 40.0)
+
+    def vein(index: int) -> np.ndarray | None:
+        pool = grown(index, 10, 7.0, 70.0, 80.0)
+        return None if pool is None else np.maximum(pool, line([(70.0, 80.0), end], 3, 0.04))
+
+    frames = make_run(26, vein)
+    source = source_of(frames)
+    scan = scan_run(source.frames())
+    onset = onset_or_refusal(scan)
+    known = Known(needle=replace(NEEDLE, tip=(70.0, 84.0), axis=(0.0, 1.0)), mm_per_px=MM)
+    result, _ = follow_contrast(source, scan, onset, average_mask(source.frames, scan, onset), known, PROFILE.run)
+    assert result.branches[0].cut_off
+    assert judge_spread(result, PROFILE.run).code is Code.VASCULAR_PATTERN_SEEN
+    plain = assess_run(source, profile=PROFILE)
+    record = run_record(replace(plain, contrast=result))["contrast"]
+    assert [branch["cut_off"] for branch in record["branches"]] == [branch.cut_off for branch in result.branches]
 
 
 def test_no_contrast_is_never_called_absent() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from run_frames import bone_like, circle_field, make_frame, shifted, source_of
+from run_frames import bone_like, circle_field, disc, make_frame, shifted, source_of
 
 from marrowpoint.audit.typed_run import run_facts
 from marrowpoint.cortex import Cortex
@@ -290,3 +290,47 @@ def test_a_needle_that_comes_and_then_stands_is_about_the_needle_too() -> None:
 def test_contrast_is_looked_for_where_the_needle_stands_all_along() -> None:
     run = assessed(np.full(24, 8.0))
     assert run.verdict.code is Code.NO_CONTRAST_SEEN
+
+
+@pytest.mark.parametrize("back_mm", [3.0, 5.0])
+def test_the_mask_holds_no_frame_of_the_needles_earlier_place(back_mm: float) -> None:
+    """Drawn back at frame 8, contrast from frame 21 on: a mask of both places would lack what the tip hid before."""
+    depth = np.r_[np.full(8, 10.0), 10 - back_mm / 2, np.full(30, 10 - back_mm)]
+    frames, tips = needle_frames(depth, lambda _: (0.0, 0.0), lambda _: 0.0)
+    pool = [disc(*tips[-1], 6.0 / MM, 0.12 * min(1.0, max(0.0, (index - 20) / 4)), SIDE) for index in range(len(frames))]
+    filled = [
+        replace(frame, pixels=circle_field(np.clip(frame.pixels + more, 0.02, 0.98)))
+        for frame, more in zip(frames, pool, strict=True)
+    ]
+    told = assess_run(source_of(filled), profile=PROFILE, outer_diameter_mm=3.05)
+    assert told.contrast is not None and told.verdict.code is Code.LOCAL_POOL
+    assert min(told.contrast.mask_frames) >= 8 and max(told.contrast.mask_frames) >= 17
+    peak = max(spread.area for spread in told.contrast.spreads)
+    assert peak * (1 if told.contrast.unit == "mm" else MM**2) == pytest.approx(np.pi * 6.0**2, rel=0.15)
+
+
+def test_of_two_bars_in_turn_no_needle_is_told() -> None:
+    rng = np.random.default_rng(3)
+    base = 0.7 * bone_like(3, SIDE)
+    bars = [
+        FlatNeedle(axis=axis, outer_diameter_mm=3.05, cone_mm=3.0, length_mm=90.0, lean_deg=90.0).steel_mm(
+            tip, (SIDE, SIDE), MM
+        )
+        for axis, tip in ((AXIS, (170.0, 150.0)), ((0.0, 1.0), (250.0, 120.0)))
+    ]
+    frames = [
+        make_frame(
+            circle_field(
+                np.clip(base + 0.16 * bars[index // 5 % 2] + rng.normal(0, 0.008, base.shape), 0.02, 0.98).astype(np.float32)
+            ),
+            index,
+            30,
+        )
+        for index in range(30)
+    ]
+    told = assess_run(source_of(frames), profile=PROFILE)
+    assert told.needle is not None and not told.needle.steady
+    assert told.needle.travel is None and all(point.tip is None for point in told.needle.points)
+    record = run_record(told)["needle"]
+    assert record["travel"] is None and record["followed_share"] == 0
+    assert {event["code"] for event in record["events"]} <= {"table_moved", "brightness_jump"}

@@ -19,7 +19,7 @@ from marrowpoint.runs.shadow import cast_shadow
 from marrowpoint.runs.spread import CORE_SHARE, Spread, Surroundings, follow_spread
 from marrowpoint.runs.subtract import Subtraction
 from marrowpoint.runs.vessel import find_branches
-from marrowpoint.verdict import Code
+from marrowpoint.verdict import Code, Flag
 
 PATH = [(80.0, 70.0), (70.0, 54.0), (54.0, 44.0), (36.0, 38.0), (18.0, 36.0)]
 LIMITS: RunLimits = read_profile(None).run
@@ -151,6 +151,39 @@ def test_an_alarm_stays_where_motion_cannot_be_told() -> None:
     verdict = judge_spread(result(10, (VEIN,)), LIMITS)
     assert verdict.code is Code.VASCULAR_PATTERN_SEEN
     assert "motion_untold" in [reason.code for reason in verdict.reasons]
+
+
+def test_a_thin_line_that_leaves_the_field_is_a_vein_from_half_its_length_on() -> None:
+    """What is seen of it is the least that it is long."""
+    leaving = replace(VEIN, length=9.0, cut_off=True)
+    verdict = judge_spread(result(0, (leaving,)), LIMITS)
+    assert verdict.code is Code.VASCULAR_PATTERN_SEEN
+    assert "at least 9 mm long" in verdict.reasons[0].text and "edge of the field" in verdict.reasons[0].text
+    assert judge_spread(result(0, (replace(leaving, cut_off=False),)), LIMITS).code is Code.LOCAL_POOL
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_what_leaves_the_field_reassures_nobody(seen: bool) -> None:
+    """A line too short for a vein, with a pool and without one."""
+    given = result(0, (replace(VEIN, length=6.0, cut_off=True),))
+    given = given if seen else replace(given, spreads=(), onset=None, peak=None)
+    verdict = judge_spread(given, LIMITS)
+    assert verdict.code is Code.NOT_ASSESSABLE and Flag.LEAVES_FIELD in verdict.flags
+    assert verdict.reasons[0].code == "contrast_leaves_field"
+
+
+@pytest.mark.parametrize(("row", "linked"), [(86.0, True), (100.0, False)])
+def test_contrast_that_comes_out_beside_the_shaft_hangs_together_with_the_tip(row: float, linked: bool) -> None:
+    """24 mm back: beside the shaft it may have come behind it, 10 mm from it not."""
+    place = around(3.0)
+    assert place.shadow is not None
+    pool = np.maximum(disc(80.0, 78.0, 9.0, 0.12, SIDE), disc(row, 122.0, 4.0, 0.08, SIDE))
+    series = follow_spread(subtraction([pool] * 4, place.shadow.mask), place, SCALE)
+    far = series.spreads[series.peak].front
+    assert (far > 20) is linked
+    assert series.apart[round(row) + 1, 122] != linked
+    nothing_at_the_tip = follow_spread(subtraction([disc(row, 122.0, 4.0, 0.08, SIDE)] * 4, place.shadow.mask), place, SCALE)
+    assert not nothing_at_the_tip.seen.any()
 
 
 def test_the_area_is_said_with_its_interval() -> None:

@@ -11,11 +11,13 @@ from run_frames import disc, line
 from marrowpoint.read import read_profile
 from marrowpoint.runs import vessel
 from marrowpoint.runs.grid import GridScale
+from marrowpoint.runs.judge_spread import is_vein
 from marrowpoint.runs.opacity import most_opaque, steadily_opaque
+from marrowpoint.runs.run import ContrastResult, Motion
 from marrowpoint.runs.shadow import cast_shadow
-from marrowpoint.runs.spread import Surroundings, follow_spread
+from marrowpoint.runs.spread import Spread, Surroundings, follow_spread
 from marrowpoint.runs.subtract import Subtraction
-from marrowpoint.runs.vessel import Branch, find_branches
+from marrowpoint.runs.vessel import Branch, as_run, find_branches
 
 LIMITS = read_profile(None).run
 SIDE, MASKS, NOISE, MM = 160, 8, 0.003, 0.6
@@ -57,8 +59,12 @@ def branches(
 
 
 def called_veins(found: tuple[Branch, ...]) -> list[Branch]:
-    least = {True: LIMITS.vein_cut_off_from_mm, False: LIMITS.vein_from_mm}
-    return [b for b in found if b.length >= least[b.cut_off] and b.width <= LIMITS.vein_below_mm]
+    spread = Spread(frame=9, area=60.0, seen_area=70.0, density=3.0)
+    around = ContrastResult(
+        onset=5, mask_frames=(0, 1), settled=0, tip=TIP, tip_is_needle=True, spreads=(spread,), branches=(), peak=9, unit="mm",
+        motion=Motion(largest_shift=0.0, unit="mm"),
+    )  # fmt: skip
+    return [b for b in found if is_vein(as_run(b, TIP), around, LIMITS)]
 
 
 def streak(row: float, column: float, half_mm: tuple[float, float], turn: float, dense: float) -> np.ndarray:

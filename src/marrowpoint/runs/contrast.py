@@ -18,7 +18,7 @@ from marrowpoint.runs.judge_spread import is_vein
 from marrowpoint.runs.onset import Onset, find_onset
 from marrowpoint.runs.opacity import doubt
 from marrowpoint.runs.pictures import BLACK_SD, GREY, RunPictures
-from marrowpoint.runs.run import ContrastResult, Motion, Run, RunSource, StripPicture
+from marrowpoint.runs.run import ContrastResult, Motion, RunSource, StripPicture
 from marrowpoint.runs.scan import Scan
 from marrowpoint.runs.spread import (
     CORRIDOR_MM,
@@ -29,10 +29,11 @@ from marrowpoint.runs.spread import (
     surroundings,
 )
 from marrowpoint.runs.subtract import Subtraction, bone_region, subtract_run
-from marrowpoint.runs.vessel import Branch, find_branches
+from marrowpoint.runs.vessel import Branch, as_run, find_branches
 
 NEAR_MM = 45.0  # bone so near to the tip is registered
 EXPECTED_MM = 30.0  # so near to the tip contrast is expected: greys are read farther off
+USUAL_MM = 0.3  # a pixel where there is no scale
 LEAK_MM = 5.0  # around the needle: contrast that runs along it
 BESIDE_MM = 1.2  # from the middle of a vein its density is summed so far
 LEAST_MM = 4.0  # beside a moving needle: side of the least area that is called contrast
@@ -107,7 +108,10 @@ def follow_with_pictures(
     region = bone_region(scan, picture, known.needle, known.bone, reach_px)
     first = None if onset.place is None else _in_mask(scan, onset, onset.place)
     near = _near([p for p in (first, None if known.needle is None else known.needle.tip) if p is not None], picture, mm_per_px)
-    subtraction = subtract_run(source.frames, scan, onset, picture, (region, near), limits.most_residual_px)
+    metal = np.zeros(picture.shape, np.bool_)
+    if known.needle is not None:
+        metal = known.needle.footprint((picture.shape[0], picture.shape[1]), margin_px=CORRIDOR_MM / (mm_per_px or USUAL_MM))
+    subtraction = subtract_run(source.frames, scan, onset, picture, (region, near, metal), limits.most_residual_px)
     scale = grid_scale(subtraction, mm_per_px)
     per_px = subtraction.factor / scale.filter_mm
     around = surroundings(subtraction, known.needle, known.bone, known.target, CORRIDOR_MM * per_px, known.travel_px, first)
@@ -128,7 +132,7 @@ def follow_with_pictures(
         tip=subtraction.to_picture(around.tip),
         tip_is_needle=known.needle is not None,
         spreads=series.spreads,
-        branches=tuple(_run(branch, subtraction) for branch in branches),
+        branches=tuple(as_run(branch, subtraction.to_picture(branch.end)) for branch in branches),
         elsewhere=series.elsewhere,
         least_density=least_density,
         leak=_leak(subtraction, series, known.needle, scale),
@@ -140,7 +144,8 @@ def follow_with_pictures(
             "needle_moved", "the needle moves, and nothing but the needle changes: contrast beside it is not seen"
         )
     if series.seen.any():
-        veins = _veins(subtraction, series, [b for b in branches if is_vein(_run(b, subtraction), done, limits)], scale)
+        called = [b for b, told in zip(branches, done.branches, strict=True) if is_vein(told, done, limits)]
+        veins = _veins(subtraction, series, called, scale)
         done = _described(done, subtraction, series, around, (scale, source, veins))
     return done, _strip(subtraction, series, around, onset), replace(pictures, series=series)
 
@@ -187,18 +192,6 @@ def _plain(subtraction: Subtraction, onset: Onset, scale: GridScale, source: Run
         motion=motion,
         log_linear=source.log_linear,
         px_per_mm=subtraction.factor / scale.filter_mm,
-    )
-
-
-def _run(branch: Branch, subtraction: Subtraction) -> Run:
-    return Run(
-        length=branch.length,
-        width=branch.width,
-        end=subtraction.to_picture(branch.end),
-        washout=branch.washout,
-        outruns=branch.outruns,
-        strength=branch.strength,
-        cut_off=branch.cut_off,
     )
 
 

@@ -138,7 +138,7 @@ def subtract_run(
     scan: Scan,
     onset: Onset,
     picture: FloatImage,
-    where: tuple[Mask, Mask],
+    where: tuple[Mask, Mask, Mask],
     most_residual_px: float,
 ) -> Subtraction:
     """Align every frame of the onset's view to the mask and subtract it.
@@ -152,7 +152,7 @@ def subtract_run(
     picture : ndarray of shape (M, N), float32
         From `average_mask`.
     where : tuple of ndarray of shape (M, N), bool
-        What is registered, from `bone_region`; and around the tip, where contrast is expected.
+        What is registered, from `bone_region`; around the tip, where contrast is expected; the needle.
     most_residual_px : float
         A frame with more residual motion is refused [px].
 
@@ -165,7 +165,7 @@ def subtract_run(
     NotAssessable
         ``no_detail``; ``motion`` where hardly a frame is left after the refused ones.
     """
-    region, near = where
+    region, near, metal = where
     shrink = max(1, round(max(picture.shape) / ALIGN_SIDE_PX))
     template = make_template(_area(picture, shrink), _area(region.astype(np.float32), shrink) > 0.99)
     if template is None:
@@ -184,7 +184,8 @@ def subtract_run(
     for index, frame in enumerate(frames()):
         if index in kept:
             work.add(index, _attenuation(frame, scan))
-    return work.finish(onset, picture, _area(near.astype(np.float32), shrink * grid) > 0)
+    around = [_area(mask.astype(np.float32), shrink * grid) > 0 for mask in (near, metal)]
+    return work.finish(onset, picture, around[0], around[1])
 
 
 def _trusted(picture: FloatImage, field: Mask) -> Mask:
@@ -240,7 +241,7 @@ class _Work:
         self.stack.append(_area(found.apply(small) - self.base, self.grid))
         self.kept.append(index)
 
-    def finish(self, onset: Onset, picture: FloatImage, near: Mask) -> Subtraction:
+    def finish(self, onset: Onset, picture: FloatImage, near: Mask, metal: Mask) -> Subtraction:
         after = [i for i in self.kept if i > onset.mask_frames[-1]]
         lost = [i for i in self.refused if i > onset.mask_frames[-1]]
         masks = [k for k, i in enumerate(self.kept) if i in onset.mask_frames]
@@ -256,7 +257,7 @@ class _Work:
             raise NotAssessable("motion", refusal)
         stack = np.stack(self.stack)
         self.stack.clear()
-        level_greys(stack, self.mask, self.inside, near)
+        level_greys(stack, self.mask, self.inside, near, metal)
         for index, one in enumerate(stack):
             stack[index] = without_slow(one, self.inside, SLOW_SHARE * max(one.shape))
         return Subtraction(

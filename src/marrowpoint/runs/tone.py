@@ -76,7 +76,7 @@ class Greys:
         return np.interp(self.mask, greys, level).astype(np.float32)
 
 
-def level_greys(stack: FloatImage, mask: FloatImage, inside: Mask, near: Mask) -> None:
+def level_greys(stack: FloatImage, mask: FloatImage, inside: Mask, near: Mask, metal: Mask) -> None:
     """Take from each difference, in place, what each grey is off by.
 
     Parameters
@@ -89,8 +89,10 @@ def level_greys(stack: FloatImage, mask: FloatImage, inside: Mask, near: Mask) -
         Where values can be trusted.
     near : ndarray of shape (m, n), bool
         Around the tip: contrast comes there.
+    metal : ndarray of shape (m, n), bool
+        The needle, left as it is: no place that is read is as dark, and a display shows hardly any drift there.
     """
-    away = inside & ~near
+    away = inside & ~near & ~metal
     if away.sum() < LEAST_SHARE * inside.sum():
         return
     greys = Greys.of(mask, away)
@@ -98,7 +100,7 @@ def level_greys(stack: FloatImage, mask: FloatImage, inside: Mask, near: Mask) -
     if quiet.sum() >= LEAST_SHARE * inside.sum():
         greys = Greys.of(mask, quiet)
     for index in range(len(stack)):
-        stack[index] -= greys.off(stack[index])
+        stack[index] -= np.where(metal, np.float32(0), greys.off(stack[index]))
 
 
 def _rising(differences: Iterable[FloatImage], inside: Mask) -> Mask:

@@ -17,6 +17,7 @@ from marrowpoint.runs.body import find_bodies, from_tip
 from marrowpoint.runs.grid import GridScale, disc, from_rim
 from marrowpoint.runs.lines import PLACE_MM, Lines, filter_lines
 from marrowpoint.runs.opacity import most_opaque, steadily_opaque
+from marrowpoint.runs.run import Run
 from marrowpoint.runs.spread import SpreadSeries, Surroundings
 from marrowpoint.runs.subtract import Subtraction
 
@@ -63,6 +64,19 @@ class Branch:
     washout: float | None
     outruns: bool
     cut_off: bool = False
+
+
+def as_run(branch: Branch, end: tuple[float, float]) -> Run:
+    """A line for the record, with its far end in the mask picture (row, column) [px]."""
+    return Run(
+        length=branch.length,
+        width=branch.width,
+        end=end,
+        washout=branch.washout,
+        outruns=branch.outruns,
+        strength=branch.strength,
+        cut_off=branch.cut_off,
+    )
 
 
 def find_branches(
