@@ -144,10 +144,15 @@ def test_a_line_that_leaves_the_field_is_longer_than_what_is_seen(length_mm: flo
     assert found[0].length < LIMITS.vein_from_mm
 
 
-def test_a_streak_apart_from_the_tip_is_no_vein() -> None:
-    """20 mm away, thicker than a vein, and narrower than the line filter is long."""
-    pool = disc(80.0, 80.0, 8.0, 0.12, SIDE)
-    assert not called_veins(branches(np.maximum(pool, streak(45.0, 60.0, (14.0, 2.8), 0.2, 0.1))))
+@pytest.mark.parametrize("radius_px", [6.0, 10.0, 14.0])
+def test_a_faint_line_to_contrast_apart_goes_on_to_it(radius_px: float) -> None:
+    """20 mm from the pool's edge to another one, too faint for both to hang together; its ends lie in what is hidden."""
+    away = (4.8 + 20.0) / MM
+    end = np.array([80 - 0.6 * away, 80 - 0.8 * away])
+    other = end - np.array([0.6, 0.8]) * radius_px
+    both = np.maximum(disc(80.0, 80.0, 8.0, 0.12, SIDE), disc(*other, radius_px, 0.06, SIDE))
+    found = branches(np.maximum(both, line([TIP, tuple(end)], 2, 0.002, SIDE)), frames=20)
+    assert 16 < found[0].length < 21 and called_veins(found)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2, 4])
