@@ -179,3 +179,18 @@ def test_an_edge_laid_beside_itself_counts_less() -> None:
     given = replace(subtraction(np.full((SIDE, SIDE), 0.01)), mask=level)
     shown = steadily_opaque(given)
     assert np.median(shown[:, 89:91]) < 0.5 * np.median(shown[:, :80])
+
+
+def test_a_vein_that_forks_is_no_patch() -> None:
+    """Its branches part by 16 degrees; where gaps are closed they are one piece, whose middle shows nothing."""
+
+    def place(angle: float, way: float) -> tuple[float, float]:
+        return 80 + way * float(np.sin(angle)), 80 + way * float(np.cos(angle))
+
+    turn, length_px = -2.371, 57.7
+    fork = place(turn + 0.14, 16.5)
+    branching = [
+        line([TIP, fork, place(angle, length_px)], width, density, SIDE)
+        for angle, width, density in ((turn, 3, 0.03), (turn + 0.28, 2, 0.021))
+    ]
+    assert called_veins(branches(np.maximum.reduce([disc(80.0, 80.0, 8.0, 0.12, SIDE), *branching]), frames=16))

@@ -6,6 +6,7 @@ outside of the thick bodies of contrast (`runs/body.py`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -159,20 +160,30 @@ def _ground(
 
 
 def _leaving(lines: Lines, ground: _Ground, subtraction: Subtraction, scale: GridScale) -> list[Branch]:
-    """Lines that leave what is hidden."""
+    """Lines that leave what is hidden, gaps in them closed; where that makes a patch of two, each for itself."""
     thin = (lines.answer > GROW) & lines.thin
-    thin = cv2.morphologyEx(thin.astype(np.uint8), cv2.MORPH_CLOSE, disc(scale.px(1.5))) > 0
-    count, labels = cv2.connectedComponents((thin & ground.free).astype(np.uint8), connectivity=8)
+    closed = cv2.morphologyEx(thin.astype(np.uint8), cv2.MORPH_CLOSE, disc(scale.px(1.5))) > 0
     noise = 1.4826 * float(np.median(np.abs(lines.density[ground.free]))) if ground.free.any() else 0.0
+
+    def told(pieces: Iterable[Mask]) -> Iterator[tuple[Mask, Branch | None]]:
+        for piece in pieces:
+            strength = float(lines.answer[piece].max())
+            begins = (piece & ground.start).any() or _emerges(strength, piece, ground, scale)
+            if strength > ground.least and begins:
+                branch = _branch(piece, lines, ground, (subtraction, scale))
+                yield piece, branch if _seen_itself(lines.density[branch.line], noise, scale) else None
+
     found = []
-    for label in range(1, count):
-        piece = labels == label
-        strength = float(lines.answer[piece].max())
-        if strength > ground.least and ((piece & ground.start).any() or _emerges(strength, piece, ground, scale)):
-            branch = _branch(piece, lines, ground, (subtraction, scale))
-            if _seen_itself(lines.density[branch.line], noise, scale):
-                found.append(branch)
+    for whole, branch in told(_pieces(closed & ground.free)):
+        parts = [branch] if branch is not None else [part for _, part in told(_pieces(thin & whole))]
+        found += [part for part in parts if part is not None]
     return found
+
+
+def _pieces(mask: Mask) -> Iterator[Mask]:
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    for label in range(1, count):
+        yield labels == label
 
 
 def _away_from(mask: Mask) -> FloatImage:
