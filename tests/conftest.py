@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +17,21 @@ settings.register_profile("house", deadline=None, max_examples=40)
 settings.load_profile("house")
 
 
-ON_SCREEN = {"make_napari_viewer", "qtbot", "qapp"}
-
-
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one file share what they build; windows share one screen, whose keyboard only one of them has."""
-    for item in items:
-        on_screen = ON_SCREEN & set(getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group("screen" if on_screen else item.path.stem))
+def pytest_configure(config: pytest.Config) -> None:
+    """A screen for each process: of the windows on one screen only one has the keyboard."""
+    if "PYTEST_XDIST_WORKER" not in os.environ or "DISPLAY" not in os.environ or shutil.which("Xvfb") is None:
+        return
+    told, tells = os.pipe()
+    size = ("-screen", "0", "1400x1000x24", "-nolisten", "tcp")
+    server = subprocess.Popen(("Xvfb", "-displayfd", str(tells), *size), pass_fds=(tells,), stderr=subprocess.DEVNULL)
+    config.add_cleanup(server.wait)
+    config.add_cleanup(server.kill)
+    os.close(tells)
+    with os.fdopen(told) as number:
+        screen = number.readline().strip()
+    if screen:
+        os.environ["DISPLAY"] = f":{screen}"
 
 
 @pytest.fixture
