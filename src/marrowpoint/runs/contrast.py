@@ -33,7 +33,6 @@ from marrowpoint.runs.vessel import Branch, as_run, find_branches
 
 NEAR_MM = 45.0  # bone so near to the tip is registered
 EXPECTED_MM = 30.0  # so near to the tip contrast is expected: greys are read farther off
-USUAL_MM = 0.3  # a pixel where there is no scale
 LEAK_MM = 5.0  # around the needle: contrast that runs along it
 BESIDE_MM = 1.2  # from the middle of a vein its density is summed so far
 LEAST_MM = 4.0  # beside a moving needle: side of the least area that is called contrast
@@ -107,11 +106,8 @@ def follow_with_pictures(
     reach_px = NEAR_MM / mm_per_px if mm_per_px else 0.3 * max(picture.shape)
     region = bone_region(scan, picture, known.needle, known.bone, reach_px)
     first = None if onset.place is None else _in_mask(scan, onset, onset.place)
-    near = _near([p for p in (first, None if known.needle is None else known.needle.tip) if p is not None], picture, mm_per_px)
-    metal = np.zeros(picture.shape, np.bool_)
-    if known.needle is not None:
-        metal = known.needle.footprint((picture.shape[0], picture.shape[1]), margin_px=CORRIDOR_MM / (mm_per_px or USUAL_MM))
-    subtraction = subtract_run(source.frames, scan, onset, picture, (region, near, metal), limits.most_residual_px)
+    where = (region, *_near_and_metal(picture, known, first))
+    subtraction = subtract_run(source.frames, scan, onset, picture, where, limits.most_residual_px)
     scale = grid_scale(subtraction, mm_per_px)
     per_px = subtraction.factor / scale.filter_mm
     around = surroundings(subtraction, known.needle, known.bone, known.target, CORRIDOR_MM * per_px, known.travel_px, first)
@@ -150,13 +146,16 @@ def follow_with_pictures(
     return done, _strip(subtraction, series, around, onset), replace(pictures, series=series)
 
 
-def _near(places: list[tuple[float, float]], picture: FloatImage, mm_per_px: float | None) -> Mask:
-    """Around the tip, and where contrast first appears."""
-    reach_px = EXPECTED_MM / mm_per_px if mm_per_px else EXPECTED_MM / FIELD_MM * max(picture.shape)
-    near = np.zeros(picture.shape, np.bool_)
-    for place in places:
-        near |= distance_from(place, picture.shape) < reach_px
-    return near
+def _near_and_metal(picture: FloatImage, known: Known, first: tuple[float, float] | None) -> tuple[Mask, Mask]:
+    """Around the tip and where contrast first appears; and the needle with its rim, both of shape (M, N)."""
+    size_mm = known.mm_per_px or FIELD_MM / max(picture.shape)
+    near, metal = np.zeros(picture.shape, np.bool_), np.zeros(picture.shape, np.bool_)
+    for place in (first, None if known.needle is None else known.needle.tip):
+        if place is not None:
+            near |= distance_from(place, picture.shape) < EXPECTED_MM / size_mm
+    if known.needle is not None:
+        metal = known.needle.footprint((picture.shape[0], picture.shape[1]), margin_px=CORRIDOR_MM / size_mm)
+    return near, metal
 
 
 def _in_mask(scan: Scan, onset: Onset, place: tuple[float, float]) -> tuple[float, float]:
